@@ -1,0 +1,102 @@
+"""What a benchmark is: tasks, where each starts, how an episode is scored. Knows no benchmark by name: the folder is the registry."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from agent.trajectory import Trajectory
+    from environments.base import Environment
+
+
+class EvalError(ValueError):
+    """A request that cannot be met: an unknown benchmark, task or seed. Its text is one line for a person and names the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to do.
+
+    instruction: empty when it is known only once the environment has started (see `Benchmark.instruction`).
+    seed: what this variant of the task is made from, None when there are no variants.
+    max_steps: the benchmark's own budget, None when it has none. metadata: JSON only; what the benchmark needs to score it.
+    """
+
+    id: str
+    instruction: str = ""
+    seed: int | None = None
+    max_steps: int | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How an episode went.
+
+    reward: in [0, 1]. raw: the benchmark's own number before any scaling, None when it gives none. reason: one line for a person.
+    """
+
+    success: bool
+    reward: float
+    raw: float | None = None
+    reason: str = ""
+
+
+class Benchmark(Protocol):
+    """Tasks, where each starts, how an episode is scored.
+
+    Lives in evals/<name>.py beside a function `make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), **options)` that
+    builds it: no tasks means all of them, no seeds the benchmark's own. `make` raises EvalError for what it does not know.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def tasks(self) -> Sequence[Task]:
+        """The episodes asked for, in the order they are run: one Task for each task name and seed."""
+        ...
+
+    def environment(self, task: Task) -> Environment:
+        """A fresh environment whose `reset` leads to the task's start. Who asked for it closes it."""
+        ...
+
+    def instruction(self, task: Task, env: Environment) -> str:
+        """What the agent is told; asked before the agent resets the environment, which may be reset to find it out."""
+        ...
+
+    def score(self, task: Task, trajectory: Trajectory, env: Environment) -> Score:
+        """Judge an episode that has ended, while its environment is still open."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back; may be called any number of times."""
+        ...
+
+
+def _modules() -> dict[str, ModuleType]:
+    names = (found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    modules = {name: importlib.import_module(f"evals.{name}") for name in names}
+    return {name: module for name, module in modules.items() if callable(getattr(module, "make", None))}
+
+
+def benchmarks() -> tuple[str, ...]:
+    """The names `make_benchmark` knows."""
+    return tuple(sorted(_modules()))
+
+
+def make_benchmark(name: str, *, tasks: Sequence[str] = (), seeds: Sequence[int] = (), **options: Any) -> Benchmark:
+    """The benchmark in evals/<name>.py. Raises EvalError when there is none of that name, or no such task."""
+    known = _modules()
+    if name not in known:
+        raise EvalError(f"There is no benchmark {name!r}; there are: {', '.join(sorted(known)) or 'none'}.")
+    return cast("Benchmark", known[name].make(tasks=tasks, seeds=seeds, **options))
