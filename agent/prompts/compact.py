@@ -1,0 +1,69 @@
+"""The protocol of the small embedded model: one screenshot, one short text, one call back.
+
+The text is the instruction and, below it, what was done last. It is kept to about 64 tokens (a token is three to four characters of such
+text): 160 characters of instruction and 60 of history. The model is trained on exactly this form, `compact_text` is where both meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.base import Step
+from agent.prompts.base import Reply, Surface
+from environments.base import Observation
+from model.base import Completion, GenerationConfig, Message
+from tools import compact_actions
+
+TASK_ROOM = 160
+HISTORY_ROOM = 60
+
+
+def compact_text(task: str, history: Sequence[str]) -> str:
+    """The instruction on one line, then the last of the history (calls, oldest first) that fits, one line each.
+
+    Both are cut to their room in characters; the newest line of the history is always there, if need be cut.
+    """
+    lines = [_cut(task, TASK_ROOM)]
+    room = HISTORY_ROOM
+    for call in map(_one_line, reversed(history)):
+        if room < HISTORY_ROOM and len(call) > room:
+            break
+        lines.insert(1, _cut(call, HISTORY_ROOM))
+        room -= len(call) + 1
+    return "\n".join(lines)
+
+
+class CompactPrompt:
+    """One user message: the screenshot, then `compact_text`. A last error is told after the history, as far as there is room."""
+
+    name = "compact"
+
+    def __init__(self) -> None:
+        self.actions = compact_actions()
+
+    def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
+        history = [self.actions.render(step.action) for step in steps if step.action is not None]
+        text = compact_text(task, history)
+        if steps and steps[-1].result.error:
+            text = f"{text}\n{_one_line(steps[-1].result.error)}"[: max(len(text), TASK_ROOM + HISTORY_ROOM)]
+        return [Message("user", (seen.screenshot, text.rstrip()))]
+
+    def read(self, completion: Completion, seen: Observation) -> Reply:
+        return Reply(self.actions.parse(completion.content))
+
+    def generation(self) -> GenerationConfig:
+        return GenerationConfig(max_tokens=64)
+
+
+def make(surface: Surface) -> CompactPrompt:
+    """The same for both surfaces: mouse, keyboard and an end are all it names."""
+    return CompactPrompt()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cut(text: str, room: int) -> str:
+    line = _one_line(text)
+    return line if len(line) <= room else f"{line[: room - 3]}..."

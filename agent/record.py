@@ -1,0 +1,203 @@
+"""How a step and a run are written down: one JSON object each, checked strictly when read back. Knows no files.
+
+Text is kept as it came, in UTF-8. A lone surrogate, which UTF-8 cannot hold, is written as its JSON escape (two that stand side by side
+and spell a character come back as that character).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import cache
+from io import BytesIO
+from typing import Annotated, Any, Literal, TypeVar
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
+
+from agent.base import Status, Step
+from environments.base import Observation
+from model.base import Completion, StopReason
+from tools import native_actions
+from tools.base import Tool, ToolResult
+
+R = TypeVar("R", bound=BaseModel)
+
+VERSION = 1
+"""The format's number, in meta.json. Another number is refused rather than guessed at."""
+
+
+class RecordError(ValueError):
+    """A recorded run that cannot be read. Its text is one line for a person: which file, what is wrong with it."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]  # pydantic's own str refuses lone surrogates, which page titles can hold
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeenRecord(_Record):
+    """An Observation; `screenshot` names the PNG beside the record."""
+
+    screenshot: Text
+    url: Text | None = None
+    tabs: tuple[Text, ...] = ()
+    notices: tuple[Text, ...] = ()
+    terminated: bool = False
+
+
+class CompletionRecord(_Record):
+    """A Completion."""
+
+    content: Text
+    reasoning: Text = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    stop_reason: StopReason = "stop"
+    token_ids: tuple[int, ...] = ()
+
+
+class ActionRecord(_Record):
+    """A Tool in our own form, whatever form the model wrote it in."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class ResultRecord(_Record):
+    """A ToolResult."""
+
+    output: Text = ""
+    error: Text = ""
+    status: Literal["done", "failed"] | None = None
+
+
+class StepRecord(_Record):
+    """A Step: one line of steps.jsonl."""
+
+    index: int
+    seen: SeenRecord
+    thought: Text = ""
+    memory: Text = ""
+    completion: CompletionRecord
+    action: ActionRecord | None
+    result: ResultRecord
+    note: Text = ""
+    timings: dict[str, float] = {}
+
+
+class RunRecord(_Record):
+    """A run as a whole: meta.json. started, ended: UTC, ISO 8601. meta: what made the run (versions, model, prompt, limits, …)."""
+
+    version: int
+    task: Text
+    status: Status
+    reason: Text = ""
+    answer: Text = ""
+    started: str
+    ended: str | None = None
+    meta: dict[str, Any] = {}
+
+
+def to_json(record: BaseModel, indent: int | None = None) -> bytes:
+    """A record as UTF-8 JSON without a line end."""
+    return json.dumps(record.model_dump(), ensure_ascii=False, indent=indent).encode("utf-8", errors="backslashreplace")
+
+
+def read_run(text: bytes, place: str) -> RunRecord:
+    """The record in meta.json. Raises RecordError when it is no JSON, of another format, or holds what this version does not know."""
+    found = _json(text)
+    if not isinstance(found, dict):
+        raise RecordError(f"{place}: this is no JSON object.")
+    if found.get("version") != VERSION:
+        raise RecordError(f"{place}: written in format {found.get('version')!r}; this version of Glimpse reads format {VERSION}.")
+    return _checked(RunRecord, found, place)
+
+
+def read_line(text: bytes, place: str) -> StepRecord | None:
+    """The record in a line of steps.jsonl, None when the line is cut. Raises RecordError when it holds what this version does not know."""
+    found = _json(text)
+    return None if found is None else _checked(StepRecord, found, place)
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # cut between two characters, or inside one
+        return None
+
+
+def _checked(kind: type[R], found: Any, place: str) -> R:
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise RecordError(f"{place}: {where}: {first['msg']}.") from error
+
+
+def write_step(step: Step, screenshot: str) -> StepRecord:
+    """The record of a step whose screenshot is in the file of that name."""
+    seen, action = step.seen, step.action
+    return StepRecord(
+        index=step.index,
+        seen=SeenRecord(screenshot=screenshot, url=seen.url, tabs=seen.tabs, notices=seen.notices, terminated=seen.terminated),
+        thought=step.thought,
+        memory=step.memory,
+        completion=CompletionRecord(**asdict(step.completion)),
+        action=None if action is None else ActionRecord(name=action.name, arguments=action.model_dump(mode="json")),
+        result=ResultRecord(**asdict(step.result)),
+        note=step.note,
+        timings={phase: round(seconds, 6) for phase, seconds in step.timings.items()},
+    )
+
+
+def read_step(record: StepRecord, png: bytes, tools: Iterable[type[Tool]], place: str) -> Step:
+    """The step of a record and its screenshot. Raises RecordError when its action is none of the tools, or the PNG is none."""
+    seen = record.seen
+    return Step(
+        index=record.index,
+        seen=Observation(_image(png, place), seen.url, seen.tabs, seen.notices, png, seen.terminated),
+        completion=Completion(**record.completion.model_dump()),
+        action=None if record.action is None else _action(record.action, {tool.name: tool for tool in tools}, place),
+        result=ToolResult(**record.result.model_dump()),
+        thought=record.thought,
+        memory=record.memory,
+        note=record.note,
+        timings=record.timings,
+    )
+
+
+def _image(png: bytes, place: str) -> Image.Image:
+    """The pixels, decoded when they are first asked for: a long run is opened without holding every screen in memory."""
+    try:
+        image: Image.Image = Image.open(BytesIO(png), formats=["PNG"])
+    except OSError as error:
+        raise RecordError(f"{place}: the screenshot is no PNG.") from error
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _action(record: ActionRecord, tools: Mapping[str, type[Tool]], place: str) -> Tool:
+    if record.name not in tools:
+        raise RecordError(f"{place}: there is no action {record.name!r}.")
+    try:
+        return tools[record.name].model_validate(record.arguments)
+    except ValidationError as error:
+        raise RecordError(f"{place}: {record.name}: {error.errors()[0]['msg']}.") from error
+
+
+@cache
+def known_tools() -> tuple[type[Tool], ...]:
+    """Every tool of both surfaces."""
+    both = (*native_actions("browser").tools, *native_actions("desktop").tools)
+    return tuple({tool.name: tool for tool in both}.values())

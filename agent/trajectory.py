@@ -1,0 +1,173 @@
+"""A trajectory: the task, every step, how it ended. In memory, and on disk as it happens. Knows no model and no environment.
+
+On disk a run is a folder: `meta.json` (written at the start, finished at the end, each time whole by an atomic rename), one PNG a step
+(000.png …), and `steps.jsonl`, one JSON object a line. A step's line is written after its PNG and before the next look, so a run that is
+killed at any moment loads up to its last whole step.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from agent.base import Status as Status
+from agent.base import Step as Step
+from agent.record import VERSION, RecordError, RunRecord, StepRecord, known_tools, read_line, read_run, read_step, to_json, write_step
+from environments.base import Observation
+from tools.base import Tool
+
+META, STEPS = "meta.json", "steps.jsonl"
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+@dataclass(slots=True)
+class Trajectory:
+    """What was asked, seen, said and done, in order.
+
+    status: "running" until it is finished. reason: one line for a person on how it ended. answer: what the model answered, "" if nothing.
+    meta: JSON only; what made the run. folder: where it is recorded, None when it is not. started, ended: UTC, ISO 8601.
+    """
+
+    task: str
+    steps: list[Step] = field(default_factory=list)
+    status: Status = "running"
+    reason: str = ""
+    answer: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    started: str = field(default_factory=lambda: _now())
+    ended: str | None = None
+
+    @classmethod
+    def start(cls, task: str, folder: Path | str | None = None, meta: Mapping[str, Any] | None = None) -> Trajectory:
+        """Begin, and record in a folder when one is given (it is made if need be).
+
+        Raises FileExistsError when the folder already holds a run, another OSError when it cannot be written; both in one line.
+        """
+        trajectory = cls(task, meta={"versions": _versions(), **(meta or {})}, folder=None if folder is None else Path(folder))
+        if trajectory.folder is not None:
+            _claim(trajectory.folder)
+            trajectory._write_meta()
+        return trajectory
+
+    def add(self, step: Step) -> None:
+        """Remember a step, on disk first. Raises OSError when it cannot be written; what was recorded before stays whole."""
+        if step.index != len(self.steps):
+            raise ValueError(f"The next step is {len(self.steps)}, not {step.index}.")
+        if self.folder is not None:
+            name = _screenshot(step.index)
+            (self.folder / name).write_bytes(step.seen.png or _png(step.seen))
+            with (self.folder / STEPS).open("ab") as lines:
+                lines.write(to_json(write_step(step, name)) + b"\n")
+        self.steps.append(step)
+
+    def finish(self, status: Status, reason: str = "", answer: str = "") -> None:
+        """Say how it ended. Raises OSError when that cannot be written."""
+        self.status, self.reason, self.answer, self.ended = status, reason, answer, _now()
+        if self.folder is not None:
+            self._write_meta()
+
+    def _write_meta(self) -> None:
+        assert self.folder is not None
+        record = RunRecord(
+            version=VERSION,
+            task=self.task,
+            status=self.status,
+            reason=self.reason,
+            answer=self.answer,
+            started=self.started,
+            ended=self.ended,
+            meta=self.meta,
+        )
+        half = self.folder / f"{META}.part"
+        half.write_bytes(to_json(record, indent=2) + b"\n")
+        os.replace(half, self.folder / META)
+
+    @classmethod
+    def load(cls, folder: Path | str, tools: Iterable[type[Tool]] = ()) -> Trajectory:
+        """Read a recorded run, up to its last whole step.
+
+        tools: actions of your own that it may hold beside the built-in ones. Raises RecordError when the folder holds no run, or what it
+        holds is damaged elsewhere than at its end or written in another format.
+        """
+        folder = Path(folder)
+        run = _read_meta(folder)
+        kinds = (*known_tools(), *tools)
+        steps = [read_step(record, png, kinds, f"{folder / STEPS}, step {record.index}") for record, png in _whole_steps(folder)]
+        return cls(run.task, steps, run.status, run.reason, run.answer, dict(run.meta), folder, run.started, run.ended)
+
+
+def _claim(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / META).exists():
+            raise FileExistsError
+        (folder / STEPS).open("xb").close()
+    except FileExistsError as error:
+        what = "already holds a run" if folder.is_dir() else "is no folder"
+        raise FileExistsError(f"{folder} {what}: name another folder.") from error
+    except OSError as error:
+        raise type(error)(f"The run cannot be recorded in {folder}: {error.strerror}.") from error
+
+
+def _read_meta(folder: Path) -> RunRecord:
+    try:
+        return read_run((folder / META).read_bytes(), str(folder / META))
+    except OSError as error:
+        raise RecordError(f"{folder} holds no recorded run: {META}: {error.strerror}.") from error
+
+
+def _whole_steps(folder: Path) -> Iterator[tuple[StepRecord, bytes]]:
+    """The records and their screenshots; only the last may be cut, and is then left out."""
+    path = folder / STEPS
+    lines = path.read_bytes().rstrip(b"\n").split(b"\n") if path.exists() else []
+    for index, line in enumerate(filter(None, lines)):
+        place = f"{path}, line {index + 1}"
+        record, png = read_line(line, place), _whole_png(folder / _screenshot(index))
+        if record is not None and png is not None:
+            if (record.index, record.seen.screenshot) != (index, _screenshot(index)):
+                raise RecordError(f"{place}: this is not step {index}.")
+            yield record, png
+        elif index < len(lines) - 1:
+            raise RecordError(f"{place}: the line or its screenshot {_screenshot(index)} is damaged.")
+
+
+def _whole_png(path: Path) -> bytes | None:
+    png = path.read_bytes() if path.exists() else b""
+    return png if png.endswith(_PNG_END) else None
+
+
+def _screenshot(index: int) -> str:
+    return f"{index:03d}.png"
+
+
+def _png(seen: Observation) -> bytes:
+    buffer = BytesIO()
+    seen.screenshot.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _versions() -> dict[str, str]:
+    """What this runs on; a heavy library only when it is loaded already."""
+    found = {"glimpse": _glimpse_version(), "python": platform.python_version()}
+    loaded = {name: sys.modules.get(name) for name in ("torch", "transformers")}
+    return found | {name: str(module.__version__) for name, module in loaded.items() if module is not None}
+
+
+def _glimpse_version() -> str:
+    try:
+        return metadata.version("glimpse")
+    except metadata.PackageNotFoundError:
+        return "not installed"
