@@ -1,0 +1,273 @@
+"""What an action is: a name, checked arguments, and one verb of the environment. Knows no particular action, format or model."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from abc import abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
+
+from environments.base import Environment, Observation, Point
+
+Surface = Literal["browser", "desktop"]
+
+
+class ParseError(Exception):
+    """Text that is no action. Its text is written for the model: what was wrong, and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What came of an action. output, error: for the model to read. status: set by an action that ends the episode."""
+
+    output: str = ""
+    error: str = ""
+    status: Literal["done", "failed"] | None = None
+
+
+class Thousandths(NamedTuple):
+    """A point in thousandths of the screenshot's width and height, each 0 to 999: the unit of GLM's coordinates.
+
+    Where an action is checked it may be given as [x, y] or as text ("[x,y]", "x,y"); 1000 counts as 999.
+    """
+
+    x: int
+    y: int
+
+    def on(self, seen: Observation | tuple[int, int]) -> Point:
+        """The pixel meant, on a screenshot or a (width, height) in pixels."""
+        width, height = seen.screenshot.size if isinstance(seen, Observation) else seen
+        return Point(_pixel(self.x, width), _pixel(self.y, height))
+
+    @classmethod
+    def of(cls, point: tuple[int, int], size: tuple[int, int]) -> Self:
+        """The thousandths that mean a pixel: exact on sides of up to 1000 pixels, else within half a thousandth."""
+        return cls(_thousandth(point[0], size[0]), _thousandth(point[1], size[1]))
+
+    def __str__(self) -> str:
+        return f"[{self.x},{self.y}]"
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """Raises ValueError, in words for the model, when the value is no such pair."""
+        pair = re.findall(r"[^\s,]+", value.strip().strip("[]()")) if isinstance(value, str) else value
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError(f"a point is [x,y], two whole numbers from 0 to 999, not {shown(value)}")
+        return cls(_side(pair[0]), _side(pair[1]))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls.read, serialization=core_schema.plain_serializer_function_ser_schema(list))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 999}, "minItems": 2, "maxItems": 2}
+
+
+def _pixel(thousandth: int, size: int) -> int:
+    return max(0, min(thousandth * size // 1000, size - 1))
+
+
+def _thousandth(pixel: int, size: int) -> int:
+    pixel = max(0, min(pixel, size - 1))
+    below = pixel * 1000 // size
+    return min((min(below + 1, 999), below), key=lambda value: abs(_pixel(value, size) - pixel))
+
+
+def _side(value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d{1,9}(\.0*)?", str(value)):
+        raise ValueError(f"a coordinate is a whole number from 0 to 999, not {shown(value)}")
+    side = int(float(value))
+    if not 0 <= side <= 1000:
+        raise ValueError(f"coordinates are thousandths of the screen, from 0 to 999, not {side}")
+    return min(side, 999)
+
+
+class Tool(BaseModel):
+    """One action with its arguments. A subclass's docstring is what the model is told about it.
+
+    surfaces: where it can be done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    name: ClassVar[str]
+    surfaces: ClassVar[frozenset[Surface]] = frozenset(("browser", "desktop"))
+
+    @abstractmethod
+    def run(self, env: Environment, seen: Observation) -> ToolResult:
+        """Act; points are meant on what was seen. Raises ActionError as the environment does, and when it has no such ability."""
+
+    def arguments(self) -> dict[str, Any]:
+        """What differs from the defaults, as JSON values: enough to make the action again."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @classmethod
+    def schema_of(cls) -> dict[str, Any]:
+        """The JSON schema of the arguments, without the titles that only cost tokens."""
+        schema = cls.model_json_schema()
+        properties = {key: _untitled(value) for key, value in schema.get("properties", {}).items()}
+        return {"type": "object", "properties": properties, "required": schema.get("required", [])}
+
+
+def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "title"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An action as it is written: a name and its arguments; text that was read gives strings, the tool's fields give them types."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How an action is offered to the model: a call with placeholders, and a note on each argument that needs one."""
+
+    call: Call
+    notes: tuple[str, ...] = ()
+
+
+class Format(Protocol):
+    """How a call stands in text. `read` takes the last complete call of a known name (names in lower case), else raises ParseError."""
+
+    def read(self, text: str, names: Collection[str]) -> Call: ...
+
+    def write(self, call: Call) -> str: ...
+
+
+class Dialect(Protocol):
+    """What a protocol calls our tools and their arguments: `read` to our names, `write` to its names, each the other's inverse."""
+
+    def forms(self, tool: type[Tool]) -> tuple[Form, ...]: ...
+
+    def names(self, tool: type[Tool]) -> frozenset[str]: ...
+
+    def read(self, call: Call) -> Call: ...
+
+    def write(self, call: Call) -> Call: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpace:
+    """The actions a model may choose, and how they are written. told: whether the model is told about them at all."""
+
+    tools: tuple[type[Tool], ...]
+    format: Format
+    dialect: Dialect
+    told: bool = True
+
+    def describe(self) -> str:
+        """The actions for a prompt: for each its forms, what it does, and the ranges of its arguments."""
+        return "\n".join(self._described(tool) for tool in self.tools) if self.told else ""
+
+    def schemas(self) -> tuple[dict[str, Any], ...]:
+        """A JSON schema for each action, for the native tools block."""
+        return tuple({"name": tool.name, "description": tool.__doc__ or "", "parameters": tool.schema_of()} for tool in self.tools)
+
+    def parse(self, text: str) -> Tool:
+        """The last complete action in the text. Raises ParseError and nothing else."""
+        call = self.format.read(text, self._names())
+        tool = next((tool for tool in self.tools if call.name in self.dialect.names(tool)), None)
+        if tool is None:
+            raise ParseError(unknown(call.name, [form.call.name for tool in self.tools for form in self.dialect.forms(tool)]))
+        try:
+            return made(tool, self.dialect.read(call).arguments)
+        except ParseError as error:
+            raise ParseError(f"{call.name}: {error} Write it like this: {self._form(tool, call.name)}") from None
+
+    def render(self, tool: Tool) -> str:
+        """The text that `parse` reads as this action."""
+        return self.format.write(self.call(tool))
+
+    def call(self, tool: Tool) -> Call:
+        """The action under the names of this space's protocol, its values as JSON."""
+        return self.dialect.write(Call(tool.name, tool.arguments()))
+
+    def _names(self) -> frozenset[str]:
+        return frozenset().union(*(self.dialect.names(tool) for tool in self.tools))
+
+    def _form(self, tool: type[Tool], name: str) -> str:
+        forms = [form.call for form in self.dialect.forms(tool)]
+        return self.format.write(next((call for call in forms if call.name.lower() == name), forms[0]))
+
+    def _described(self, tool: type[Tool]) -> str:
+        forms = self.dialect.forms(tool)
+        lines = [self.format.write(form.call) for form in forms]
+        notes = [f"    {note}" for note in (tool.__doc__ or "", *forms[0].notes) if note]
+        return "\n".join([*lines, *notes])
+
+
+def unknown(name: str, names: Collection[str]) -> str:
+    """What to say of an action that does not exist: the nearest there is, and all there are."""
+    near = difflib.get_close_matches(name.lower()[:40], [known.lower() for known in names], 1, 0.5)
+    guess = next((f" Did you mean {known}?" for known in names if [known.lower()] == near), "")
+    return f"There is no action {shown(name)}.{guess} The actions are: {', '.join(dict.fromkeys(names))}."
+
+
+def shown(value: Any) -> str:
+    """A value that was not understood, short enough to repeat to the model."""
+    text = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
+    return text
+
+
+def made(tool: type[Tool], arguments: Mapping[str, Any]) -> Tool:
+    """The action with these arguments. Raises ParseError saying what is wrong with each of them."""
+    try:
+        return tool.model_validate(dict(arguments))
+    except ValidationError as error:
+        raise ParseError("; ".join(dict.fromkeys(_complaint(tool, detail) for detail in error.errors())) + ".") from None
+
+
+def _complaint(tool: type[Tool], detail: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{where} is missing"
+    if detail["type"] == "extra_forbidden":
+        return f"there is no parameter {where[:40]!r}, only {', '.join(tool.model_fields) or 'none at all'}"
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    return f"{where}: {message}, not {shown(detail['input'])}" if message.startswith("it should") else f"{where}: {message}".lstrip(": ")
+
+
+class Plain:
+    """The dialect of our own names."""
+
+    def forms(self, tool: type[Tool]) -> tuple[Form, ...]:
+        schema = tool.schema_of()
+        samples = {name: sample(schema["properties"][name]) for name in schema["required"]}
+        return (Form(Call(tool.name, samples), notes_on(schema)),)
+
+    def names(self, tool: type[Tool]) -> frozenset[str]:
+        return frozenset((tool.name,))
+
+    def read(self, call: Call) -> Call:
+        return call
+
+    def write(self, call: Call) -> Call:
+        return call
+
+
+def sample(schema: Mapping[str, Any]) -> Any:
+    """A placeholder for a value of a JSON schema: its first example, else an ellipsis."""
+    return schema.get("examples", ["…"])[0]
+
+
+def notes_on(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """A line for each argument: its name, type, range, default and meaning."""
+    return tuple(f"{name}: {_kind(value)}" for name, value in schema["properties"].items())
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    options = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    kind = " | ".join(str(choice) for choice in options[0].get("enum", [])) or options[0]["type"]
+    low, high = options[0].get("minimum"), options[0].get("maximum")
+    limits = f" {low} to {high}" if low is not None and high is not None else f" from {low}" if low is not None else ""
+    default = f", default {schema['default']!r}" if schema.get("default") not in (None, "", []) else ""
+    optional = ", may be left out" if "default" in schema and not default else ""
+    return f"{kind}{limits}{default}{optional}" + (f": {schema['description']}" if "description" in schema else "")
