@@ -1,0 +1,137 @@
+"""Finding a Chromium on this machine and starting it. Knows nothing of pages; imports playwright only to start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from environments.base import EnvironmentFault
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, BrowserType, Playwright
+
+    from environments.browser.options import BrowserOptions
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = ("--disable-quic", "--disable-smooth-scrolling")
+
+
+def find_chromium() -> Path:
+    """The browser to use: $GLIMPSE_CHROMIUM, else one on PATH, else the newest that playwright has downloaded.
+
+    Raises EnvironmentFault, naming the ways out, when there is none.
+    """
+    named = os.environ.get("GLIMPSE_CHROMIUM")
+    if named:
+        if path := shutil.which(named):
+            return Path(path)
+        raise EnvironmentFault(f"$GLIMPSE_CHROMIUM names {named}, which is no program: correct it, or unset it to have one searched for.")
+    for name in NAMES:
+        if path := shutil.which(name):
+            return Path(path)
+    if downloaded := _downloaded():
+        return downloaded[-1]
+    raise EnvironmentFault(
+        "No Chromium was found: run `apt-get install chromium` or `playwright install chromium`, or name one in $GLIMPSE_CHROMIUM."
+    )
+
+
+def _downloaded() -> list[Path]:
+    """The Chromiums in playwright's own folder, oldest revision first."""
+    cache = Path.home() / ("Library/Caches" if os.uname().sysname == "Darwin" else ".cache") / "ms-playwright"
+    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or cache)
+    found = [path for pattern in ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*") for path in folder.glob(f"chromium-*/{pattern}")]
+    return sorted(found, key=lambda path: int(path.relative_to(folder).parts[0].rpartition("-")[2]))
+
+
+class Chromium:
+    """A running browser that gives one context after another; with a profile folder, always the same one."""
+
+    def __init__(self, headless: bool, options: BrowserOptions, context: dict[str, Any]) -> None:
+        """context: what playwright's new_context takes (viewport, scale, permissions …)."""
+        self._headless, self._options, self._context_options = headless, options, context
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+        self._context: BrowserContext | None = None
+        self.running = False
+
+    async def fresh(self) -> BrowserContext:
+        """A context without pages of the past, starting the browser when it does not run.
+
+        Raises EnvironmentFault when there is no browser or it cannot start.
+        """
+        if not self.running:
+            await self.close()
+            await self._start()
+        if self._options.profile is None and self._browser is not None:
+            if self._context is not None:
+                await self._context.close()
+            self._context = await self._browser.new_context(**self._context_options)
+        assert self._context is not None
+        return self._context
+
+    async def _start(self) -> None:
+        from playwright.async_api import Error, async_playwright
+
+        executable = find_chromium()
+        self._playwright = await async_playwright().start()
+        try:
+            await self._launch(self._playwright.chromium, self._launch_options(executable))
+        except Error as error:
+            await self.close()
+            raise EnvironmentFault(f"{executable} did not start: {first_line(error)}") from error
+        self.running = True
+
+    async def _launch(self, chromium: BrowserType, launch: dict[str, Any]) -> None:
+        profile = self._options.profile
+        if profile is None:
+            self._browser = await chromium.launch(**launch)
+            self._browser.on("disconnected", lambda _: self._stopped())
+        else:
+            self._context = await chromium.launch_persistent_context(profile, **launch, **self._context_options)
+            self._context.on("close", lambda _: self._stopped())
+
+    def _stopped(self) -> None:
+        self.running = False
+
+    def _launch_options(self, executable: Path) -> dict[str, Any]:
+        """Playwright hides scroll bars when headless; a person sees them, so they are kept. Chromium refuses its sandbox to root."""
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        return {
+            "executable_path": executable,
+            "headless": self._headless,
+            "args": [*FLAGS, *root, *self._options.flags],
+            "ignore_default_args": ["--hide-scrollbars"],
+            "handle_sigint": False,
+        }
+
+    async def close(self) -> None:
+        """End the browser and playwright's driver; idempotent, also after either has died."""
+        playwright, self._playwright = self._playwright, None
+        owner = self._browser or self._context
+        self._browser = self._context = None
+        self.running = False
+        if owner is not None:
+            await gone_is_fine(owner.close())
+        if playwright is not None:
+            await gone_is_fine(playwright.stop())
+
+
+async def gone_is_fine(closing: Coroutine[Any, Any, None], seconds: float = 3.0) -> None:
+    """Await the closing of something that may be gone or hung already."""
+    from playwright.async_api import Error
+
+    with suppress(Error, TimeoutError):
+        await asyncio.wait_for(closing, seconds)
+
+
+def first_line(error: Exception) -> str:
+    """Playwright's message without its call log and the name of its method."""
+    lines = str(error).strip().splitlines()
+    return re.sub(r"^\w+(\.\w+)+: ", "", lines[0]) if lines else type(error).__name__

@@ -1,0 +1,28 @@
+"""The rarely used choices of a browser environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserOptions:
+    """Where a browser keeps things, what pages may use, and how long each kind of waiting may take.
+
+    profile: a folder that keeps cookies and storage between runs; None is a fresh one at every reset.
+    downloads: where downloaded files go; None is a temporary folder, removed at close.
+    permissions: what pages are granted without asking ("geolocation", "clipboard-read", …: playwright's names).
+    flags: further command-line flags of Chromium.
+    All timeouts are in seconds: action (a verb's acknowledgement by the page), navigation (an address until its page has begun),
+    settle (a page's coming to rest before it is looked at), dialog (an unanswered JavaScript dialog).
+    """
+
+    profile: Path | None = None
+    downloads: Path | None = None
+    permissions: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    action_timeout: float = 10.0
+    navigation_timeout: float = 15.0
+    settle_timeout: float = 3.0
+    dialog_timeout: float = 60.0
