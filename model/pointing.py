@@ -1,0 +1,44 @@
+"""Reading a point off a distribution over thousandths: the mode of the smoothed probabilities, not the single likeliest number.
+
+For checkpoints whose vocabulary has one token per coordinate: `[0` … `[999` for x, `,0` … `,999` for y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from model.base import ModelError
+
+
+class Pointing:
+    """Greedy choice of the next token that averages neighbouring coordinates."""
+
+    def __init__(self, token_id: Callable[[str], int | None], width: int) -> None:
+        """token_id: of a token by its spelling. width: how many neighbouring thousandths are averaged; odd. Raises ModelError."""
+        if width < 1 or width % 2 == 0:
+            raise ModelError(f"point_smoothing must be an odd number of thousandths, not {width}.")
+        self._half = width // 2
+        self._axes = [_axis(token_id, first) for first in "[,"]
+        self._members = [frozenset(axis.tolist()) for axis in self._axes]
+
+    def __call__(self, logits: torch.Tensor) -> int:
+        """The next token from logits (vocabulary,)."""
+        best = int(logits.argmax())
+        for axis, members in zip(self._axes, self._members, strict=True):
+            if best in members:
+                return int(axis[int(self._smooth(logits[axis.to(logits.device)]).argmax())])
+        return best
+
+    def _smooth(self, logits: torch.Tensor) -> torch.Tensor:
+        width = 2 * self._half + 1
+        return F.avg_pool1d(logits.softmax(-1)[None, None], width, stride=1, padding=self._half)[0, 0]
+
+
+def _axis(token_id: Callable[[str], int | None], first: str) -> torch.Tensor:
+    ids = [token_id(f"{first}{n}") for n in range(1000)]
+    if missing := [f"{first}{n}" for n, index in enumerate(ids) if index is None]:
+        raise ModelError(f"The tokenizer has no single token for {missing[0]!r} ({len(missing)} such missing), which point_smoothing needs.")
+    return torch.tensor(ids)
