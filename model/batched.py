@@ -1,0 +1,130 @@
+"""A batched forward of Glm4vMoe for training: many screenshots of one size at once, over the library's own parameters.
+
+Equal to the library's forward (tests/model/test_train.py) and five times faster on CPU: all images of a batch go through the vision tower
+in one attention call, the convolutions are matrix products, the place table is sampled once, tokens are sorted by expert once a layer.
+Knows nothing of losses, data or tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import Glm4vMoeForConditionalGeneration
+
+
+def rms_norm(x: Tensor, norm: Any) -> Tensor:
+    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def rotate_half(x: Tensor) -> Tensor:
+    first, second = x.chunk(2, -1)
+    return torch.cat((-second, first), -1)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of the first cos.shape[-1] channels of a head; the others pass."""
+    turned, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+    return torch.cat((turned * cos + rotate_half(turned) * sin, rest), -1)
+
+
+class BatchedVision:
+    """The vision tower for images of `grid` = (rows, columns) patches, both even."""
+
+    def __init__(self, model: Glm4vMoeForConditionalGeneration, grid: tuple[int, int]) -> None:
+        self.tower = model.model.visual
+        rows, columns = grid
+        order = torch.arange(rows * columns).view(rows // 2, 2, columns // 2, 2).permute(0, 2, 1, 3).reshape(-1)  # 2×2 blocks to be merged
+        y, x = order // columns, order % columns
+        angles = torch.cat([y[:, None] * self.tower.rotary_pos_emb.inv_freq, x[:, None] * self.tower.rotary_pos_emb.inv_freq], -1)
+        angles = torch.cat([angles, angles], -1)
+        self.cos, self.sin = angles.cos()[None, None], angles.sin()[None, None]
+        self.places = torch.stack(((x + 0.5) / columns * 2 - 1, (y + 0.5) / rows * 2 - 1), -1)[None, :, None].float()
+
+    def __call__(self, patches: Tensor) -> Tensor:
+        """patches (images, rows·columns, 588) in merge order, one temporal frame → features (images, rows·columns/4, text hidden size)."""
+        tower, (images, count, _) = self.tower, patches.shape
+        kernel = tower.patch_embed.proj.weight.sum(2).reshape(tower.config.hidden_size, -1)  # a still image is two equal frames
+        x = rms_norm(F.linear(patches, kernel, tower.patch_embed.proj.bias), tower.post_conv_layernorm) + self._place_embedding()
+        for block in tower.blocks:
+            x = x + self._attend(block.attn, rms_norm(x, block.norm1))
+            x = x + block.mlp(rms_norm(x, block.norm2))
+        x = rms_norm(x, tower.post_layernorm).view(images, count // 4, 4, -1).transpose(2, 3).reshape(images, count // 4, -1)
+        down = tower.downsample
+        merged: Tensor = tower.merger(F.linear(x, down.weight.reshape(down.weight.shape[0], -1), down.bias))
+        return merged
+
+    def _place_embedding(self) -> Tensor:
+        table = self.tower.embeddings.position_embedding.weight
+        side = int(table.shape[0] ** 0.5)
+        square = table.view(side, side, -1).permute(2, 0, 1)[None]
+        return F.grid_sample(square, self.places, mode="bicubic", align_corners=False, padding_mode="border")[0, :, :, 0].t()
+
+    def _attend(self, attention: Any, x: Tensor) -> Tensor:
+        images, count, width = x.shape
+        heads = self.tower.config.num_heads
+        q, k, v = attention.qkv(x).view(images, count, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
+        out = F.scaled_dot_product_attention(rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin), v)
+        projected: Tensor = attention.proj(out.transpose(1, 2).reshape(images, count, width))
+        return projected
+
+
+class BatchedText:
+    """The text model over whole sequences with an explicit attention mask; can hand out the attention scores of chosen layers."""
+
+    def __init__(self, model: Glm4vMoeForConditionalGeneration) -> None:
+        self.text = model.model.language_model
+        self.config = self.text.config
+
+    def __call__(self, x: Tensor, positions: Tensor, mask: Tensor, scored: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
+        """x (B, L, hidden), positions (3, B, L), mask (B, L, L) true where a row may look → hidden (B, L, hidden), and for each layer in
+        `scored` the scaled, masked attention scores (before the softmax) of its heads 0 and 1: (B, 2, L, L)."""
+        cos, sin = self.text.rotary_emb(x, positions)
+        rotary = cos[:, None], sin[:, None]
+        bias = torch.zeros(mask.shape).masked_fill_(~mask, -1e9)[:, None]
+        scores: dict[int, Tensor] = {}
+        for index, layer in enumerate(self.text.layers):
+            q, k, v = self._heads(layer.self_attn, rms_norm(x, layer.input_layernorm), rotary)
+            if index in scored:
+                scores[index] = q[:, :2] @ k[:, :2].transpose(-1, -2) * q.shape[-1] ** -0.5 + bias
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
+            normed = rms_norm(x, layer.post_attention_layernorm)
+            x = x + (layer.mlp(normed) if index < self.config.first_k_dense_replace else self.experts(layer.mlp, normed))
+        return rms_norm(x, self.text.norm), scores
+
+    def _heads(self, attention: Any, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        config, (batch, length, _) = self.config, x.shape
+        q = attention.q_proj(x).view(batch, length, config.num_attention_heads, config.head_dim).transpose(1, 2)
+        k, v = (
+            part(x).view(batch, length, config.num_key_value_heads, config.head_dim).transpose(1, 2)
+            for part in (attention.k_proj, attention.v_proj)
+        )
+        groups = config.num_attention_heads // config.num_key_value_heads
+        return rotate(q, *rotary), rotate(k, *rotary).repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+
+    def experts(self, moe: Any, x: Tensor) -> Tensor:
+        """Routed and shared experts. While gradients are on, the router's correction bias is nudged towards even load (DeepSeek-V3, arXiv
+        2412.19437 §2.1.2: a step of 0.001 against the sign of the surplus)."""
+        flat, k = x.reshape(-1, x.shape[-1]), self.config.num_experts_per_tok
+        affinity = torch.sigmoid(F.linear(flat, moe.gate.weight))
+        chosen = (affinity + moe.gate.e_score_correction_bias).topk(k, -1, sorted=False)[1]
+        weights = affinity.gather(1, chosen)
+        if self.config.norm_topk_prob:
+            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        weights = weights * self.config.routed_scaling_factor
+        order = chosen.reshape(-1).argsort()
+        load = torch.bincount(chosen.reshape(-1), minlength=self.config.n_routed_experts)
+        token = order // k
+        outputs = []
+        for expert, mine in enumerate(torch.split(flat[token], load.tolist())):
+            gate, up = F.linear(mine, moe.experts.gate_up_proj[expert]).chunk(2, -1)
+            outputs.append(F.linear(F.silu(gate) * up, moe.experts.down_proj[expert]))
+        routed = torch.zeros_like(flat).index_add_(0, token, torch.cat(outputs) * weights.reshape(-1)[order][:, None])
+        if torch.is_grad_enabled():
+            moe.gate.e_score_correction_bias -= 0.001 * torch.sign(load - load.float().mean())
+        shared: Tensor = moe.shared_experts(x)
+        return routed.view_as(x) + shared

@@ -1,0 +1,229 @@
+"""What a grounding model is trained on: a screenshot with questions about it, and how a batch of those becomes tensors.
+
+After one image stand several questions, each with its reply; every question sees the image and itself only, as if it had been asked alone
+(block mask, positions starting again behind the image): many times the supervision for a little more compute.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.base import GenerationConfig, Message, ModelError
+from model.small import coordinate_tokens
+from model.tokens import IMAGE, USER, Tokens, assemble
+from model.vision import Preprocessor
+
+Rectangle = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) its point may lie in."""
+
+    text: str
+    reply: str
+    target: Rectangle | None = None
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word on the screen: its letters, the pixel column of each letter's centre, and the row of all of them."""
+
+    text: str
+    columns: tuple[float, ...]
+    row: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A screenshot (a PNG file), the questions about what to do on it, further questions to choose from, and the words that can be read."""
+
+    image: Path
+    questions: tuple[Question, ...]
+    readings: tuple[Question, ...] = ()
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(slots=True)
+class PointLabel:
+    """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target."""
+
+    row: int
+    index: int
+    x: tuple[int, int]
+    y: tuple[int, int]
+    cells: list[int]
+    question: Question
+
+
+@dataclass(slots=True)
+class Batch:
+    """patches (B, n, 588); ids (B, L); positions (3, B, L); mask (B, L, L); image tokens at image_start : image_start + cells."""
+
+    patches: Tensor
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    grid: tuple[int, int]
+    image_start: int
+    points: list[PointLabel] = field(default_factory=list)
+    tokens: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token)
+    letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
+    size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+PAIRS_FROM = len(LETTERS)
+LETTER_LABELS = PAIRS_FROM + (len(LETTERS) + 1) ** 2
+_PLACEHOLDER = Image.new("RGB", (28, 28))
+_CELL = 28  # pixels of a merged vision token's side
+
+
+def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int]]:
+    """Which letters (of LETTERS) and pairs of neighbours have their (first) centre in which cell of the image: pairs (cell, label)."""
+    labels = set()
+    code = {letter: i for i, letter in enumerate(LETTERS)}
+    for word in words:
+        codes = [code.get(c, PAIRS_FROM) for c in word.text.lower()] + [PAIRS_FROM]
+        row = int(word.row / _CELL)
+        for this, following, x in zip(codes, codes[1:], word.columns, strict=False):
+            if 0 <= row < rows and 0 <= x < columns * _CELL:
+                cell = row * columns + int(x / _CELL)
+                if this < PAIRS_FROM:
+                    labels.add((cell, this))
+                labels.add((cell, PAIRS_FROM + this * (PAIRS_FROM + 1) + following))
+    return labels
+
+
+def target_cells(target: Rectangle, columns: int, rows: int, least: float = 4.5) -> list[int]:
+    """The image cells a rectangle covers by at least `least` pixels both ways, or else the one under its centre."""
+    left, top, right, bottom = target
+    cells = [
+        row * columns + column
+        for row in range(max(0, int(top / _CELL)), min(rows, int(bottom / _CELL) + 1))
+        for column in range(max(0, int(left / _CELL)), min(columns, int(right / _CELL) + 1))
+        if min(right, (column + 1) * _CELL) - max(left, column * _CELL) > least
+        and min(bottom, (row + 1) * _CELL) - max(top, row * _CELL) > least
+    ]
+    centre = min(rows - 1, int((top + bottom) / 2 / _CELL)) * columns + min(columns - 1, int((left + right) / 2 / _CELL))
+    return cells or [centre]
+
+
+def allowed_thousandths(low: float, high: float, size: int) -> tuple[int, int]:
+    """The thousandths that lie in the middle 60 % of an extent: its exact centre is noise, its edges are too risky."""
+    margin = (high - low) * 0.2
+    first = min(999, max(0, int((low + margin) / size * 1000)))
+    return first, min(999, max(first, int((high - margin) / size * 1000)))
+
+
+class BatchBuilder:
+    """Examples of one screenshot size into batches. `rng` chooses readings and the x that y is trained behind."""
+
+    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, questions: int = 6, longest: int = 64) -> None:
+        self.tokens, self.preprocessor, self.questions, self.longest = tokens, preprocessor, questions, longest
+        self.x_ids, self.y_ids = coordinate_ids(tokens)
+        self._value = {token: value for ids in (self.x_ids, self.y_ids) for value, token in enumerate(ids)}
+        self._cache: dict[tuple[str, str], tuple[list[int], int]] = {}
+
+    def build(self, examples: Sequence[Example], rng: random.Random) -> Batch:
+        """Raises ModelError when the screenshots differ in size."""
+        images = [Image.open(example.image).convert("RGB") for example in examples]
+        grids = {self.preprocessor.grid(image)[1:] for image in images}
+        if len(grids) > 1:
+            raise ModelError(
+                f"The screenshots of a batch must be of one size, not of {sorted({i.size for i in images})}: train on each apart."
+            )
+        (grid,) = grids
+        prompt = assemble([Message("user", (images[0],))], GenerationConfig(), self.tokens, self.preprocessor.grid).ids
+        start, cells = prompt.index(self.tokens.control[IMAGE]), grid[0] * grid[1] // 4
+        head = torch.tensor(prompt[: start + cells + 1])
+        chains = [self._questions(example, rng) for example in examples]
+        length = len(head) + max(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains)
+        batch = _blank(len(examples), -(-length // 16) * 16, start, grid)
+        batch.patches = torch.stack([self._folded(image) for image in images])
+        batch.size = images[0].size
+        for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
+            batch.ids[row, : len(head)] = head
+            batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
+            self._lay_out(batch, row, len(head), chain, rng)
+        return batch
+
+    def _folded(self, image: Image.Image) -> Tensor:
+        """One of the two equal frames of a still image: (n, 588)."""
+        patches = self.preprocessor.patches(image)
+        return patches.view(len(patches), 3, 2, -1)[:, :, 0].flatten(1)
+
+    def _questions(self, example: Example, rng: random.Random) -> list[Question]:
+        readings = rng.sample(example.readings, min(len(example.readings), self.questions))
+        fitting = [q for q in (*example.questions, *readings) if len(self._tokens(q)[0]) <= self.longest]
+        return fitting[: self.questions]
+
+    def _tokens(self, question: Question) -> tuple[list[int], int]:
+        """Tokens from behind the image to the stop token, and how many of them come before the reply; just as `assemble` makes them."""
+        key = question.text, question.reply
+        if key not in self._cache:
+            message = Message("user", (_PLACEHOLDER, question.text))
+            asked = assemble([message], GenerationConfig(), self.tokens, lambda _: (1, 2, 2)).ids
+            asked = asked[asked.index(self.tokens.control[IMAGE]) + 2 :]
+            self._cache[key] = [*asked, *self.tokens.encode_trusted(question.reply), self.tokens.control[USER]], len(asked)
+        return self._cache[key]
+
+    def _lay_out(self, batch: Batch, row: int, at: int, chain: Sequence[Question], rng: random.Random) -> None:
+        after_image = int(batch.positions[0, row, at - 1])
+        for question in chain:
+            tokens, _ = self._tokens(question)
+            span = slice(at, at + len(tokens))
+            batch.ids[row, span] = torch.tensor(tokens)
+            batch.positions[:, row, span] = after_image + 1 + torch.arange(len(tokens))
+            batch.mask[row, span, span] = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
+            self._label(batch, row, at, question, rng)
+            at += len(tokens)
+
+    def _label(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
+        tokens, asked = self._tokens(question)
+        rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
+        for i in range(asked, len(tokens)):
+            token = tokens[i]
+            if token not in self._value or question.target is None:
+                batch.tokens.append((row, at + i - 1, token))
+            elif token == self.x_ids[self._value[token]]:
+                left, top, right, bottom = question.target
+                x = allowed_thousandths(left, right, batch.size[0])
+                y = allowed_thousandths(top, bottom, batch.size[1])
+                batch.points.append(PointLabel(row, at + i - 1, x, y, target_cells(question.target, columns, rows), question))
+                batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
+
+
+def _blank(batch: int, length: int, start: int, grid: tuple[int, int]) -> Batch:
+    """A batch with the image laid out: its positions (model/session.py has the rule) and who may look at what."""
+    rows, columns = grid[0] // 2, grid[1] // 2
+    cell, end = torch.arange(rows * columns), start + rows * columns
+    positions = torch.zeros(3, batch, length, dtype=torch.long)
+    positions[:, :, :start] = torch.arange(start)
+    for axis, offset in enumerate((torch.zeros_like(cell), cell // columns, cell % columns)):
+        positions[axis, :, start:end] = start + offset
+    positions[:, :, end] = start + max(rows, columns)
+    before = torch.ones(length, length, dtype=torch.bool).tril()
+    mask = torch.zeros(batch, length, length, dtype=torch.bool)
+    mask[:, :, : end + 1] = before[:, : end + 1]
+    mask |= torch.eye(length, dtype=torch.bool)  # a row that may look at nothing would be no number
+    return Batch(torch.empty(0), torch.zeros(batch, length, dtype=torch.long), positions, mask, grid, start)
+
+
+def coordinate_ids(tokens: Tokens) -> tuple[list[int], list[int]]:
+    """Token ids of the thousandths of x and of y. Raises ModelError when the tokenizer has no single tokens for them."""
+    found = tuple([tokens.id(name) for name in names] for names in coordinate_tokens())
+    if any(token is None for axis in found for token in axis):
+        raise ModelError(
+            "This tokenizer has no single tokens for coordinates such as '[412' and ',305': train a model from scratch instead."
+        )
+    x, y = ([token for token in axis if token is not None] for axis in found)
+    return x, y

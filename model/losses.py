@@ -1,0 +1,85 @@
+"""The losses that teach a small model to point and to read; each a function of hidden states, none knows how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.examples import LETTER_LABELS, Batch
+
+SCORED_LAYERS = (1, 2)
+"""The text layers whose heads 0 and 1 are taught where to look."""
+
+
+class LetterHead(nn.Linear):
+    """Names the letters and letter pairs in each merged vision cell; thrown away after training, it makes the tower read within minutes."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, LETTER_LABELS)
+        nn.init.normal_(self.weight, 0, 0.02)
+        nn.init.constant_(self.bias, -4.0)
+
+
+def letter_loss(features: Tensor, batch: Batch, head: LetterHead) -> Tensor:
+    """Multi-label binary cross-entropy over (B, cells, labels); the few positives count four times."""
+    wanted = torch.zeros(*features.shape[:2], LETTER_LABELS)
+    if batch.letters:
+        rows, cells, labels = torch.tensor(batch.letters).T
+        wanted[rows, cells, labels] = 1
+    return F.binary_cross_entropy_with_logits(head(features), wanted, reduction="none", pos_weight=torch.tensor(4.0)).sum(-1).mean()
+
+
+def box_loss(hidden: Tensor, head: Tensor, ids: Sequence[int], ranges: Sequence[tuple[int, int]]) -> Tensor:
+    """-log of the probability that falls on the allowed thousandths; hidden (points, width), ids the 1,000 coordinate tokens."""
+    log_p = F.log_softmax(F.linear(hidden, head), -1)[:, torch.tensor(ids)]
+    low, high = (torch.tensor(side)[:, None] for side in zip(*ranges, strict=True))
+    value = torch.arange(len(ids))[None]
+    return -log_p.masked_fill((value < low) | (value > high), -1e9).logsumexp(1).mean()
+
+
+def attention_loss(scores: Mapping[int, Tensor], batch: Batch, cells: int) -> Tensor:
+    """-log of the attention that heads 0 (where x is decided) and 1 (where y is) put on the image cells of the target."""
+    rows = torch.tensor([p.row for p in batch.points])
+    index = torch.tensor([p.index for p in batch.points])
+    wanted = torch.zeros(len(batch.points), cells, dtype=torch.bool)
+    for i, point in enumerate(batch.points):
+        wanted[i, point.cells] = True
+    image = slice(batch.image_start, batch.image_start + cells)
+    losses = [
+        -F.log_softmax(score[rows, head, index + head], -1)[:, image].masked_fill(~wanted, -1e9).logsumexp(1).mean()
+        for score in scores.values()
+        for head in (0, 1)
+    ]
+    return torch.stack(losses).mean()
+
+
+def token_loss(hidden: Tensor, head: Tensor, batch: Batch) -> Tensor:
+    rows, index, wanted = torch.tensor(batch.tokens).T
+    return F.cross_entropy(F.linear(hidden[rows, index], head), wanted)
+
+
+def all_losses(
+    outputs: tuple[Tensor, Tensor, Mapping[int, Tensor]],
+    batch: Batch,
+    heads: tuple[nn.Linear, LetterHead],
+    ids: tuple[Sequence[int], Sequence[int]],
+) -> dict[str, Tensor]:
+    """outputs: features (B, cells, width), hidden (B, L, width), scores by layer. heads: the language model's, and for letters.
+
+    ids: token ids of the thousandths of x and of y.
+    """
+    features, hidden, scores = outputs
+    weight = heads[0].weight
+    losses = {"letters": letter_loss(features, batch, heads[1]), "tokens": token_loss(hidden, weight, batch)}
+    if batch.points:
+        rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
+        losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
+        losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points])
+        losses["attention"] = attention_loss(scores, batch, features.shape[1])
+    return losses
+
+
+WEIGHTS = {"x": 1.0, "y": 1.0, "tokens": 0.3, "attention": 0.6, "letters": 0.2}

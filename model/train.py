@@ -1,0 +1,221 @@
+"""Supervised training of a Glm4vMoe on screenshots with questions: a small model from scratch, or going on from a checkpoint.
+
+Knows nothing of environments or trajectories: it is given Examples. One process, CPU, fp32; resumable; what it writes is a checkpoint
+folder like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.base import ModelError
+from model.batched import BatchedText, BatchedVision
+from model.examples import Batch, BatchBuilder, Example, coordinate_ids
+from model.losses import SCORED_LAYERS, WEIGHTS, LetterHead, all_losses
+from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint
+from model.tokens import Tokens
+from model.vision import Preprocessor
+
+STATE, LOG = "training.pt", "training.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """minutes: how long to train, on the training clock (a resumed run goes on from its own); the learning rate falls to 5 % over it.
+
+    rate: peak learning rate; 1e-3 and more destroys the places in the features. save_minutes: between checkpoints on disk.
+    smoothing: how many thousandths are averaged when a point is read off (odd). threads: of torch, 0 leaves its own choice.
+    """
+
+    minutes: float = 60.0
+    batch: int = 12
+    rate: float = 6e-4
+    warmup: int = 200
+    save_minutes: float = 5.0
+    seed: int = 0
+    smoothing: int = 25
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    step: int
+    minutes: float
+    samples_per_second: float
+    losses: dict[str, float]
+    validation: dict[str, tuple[int, int]] | None = None  # tag: (hits, questions)
+
+
+class Trainer:
+    """Everything a training run is: model, letter head, optimiser, clock."""
+
+    def __init__(self, examples: Sequence[Example], validation: Sequence[Example], config: TrainConfig, sizes: SmallConfig) -> None:
+        self.examples, self.validation, self.config, self.sizes = list(examples), list(validation), config, sizes
+        self.rng = random.Random(config.seed)
+        torch.manual_seed(config.seed)
+        self.tokenizer = build_tokenizer(corpus(self.examples))
+        self.model = build_model(self.tokenizer, sizes)
+        self.letter_head = LetterHead(sizes.hidden)
+        tokens = Tokens(self.tokenizer.backend_tokenizer)
+        self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
+        self.text = BatchedText(self.model)
+        self._vision: dict[tuple[int, int], BatchedVision] = {}
+        self.optimiser = self._optimiser()
+        self.step, self.seconds = 0, 0.0
+        self.queue: list[int] = []
+
+    def _optimiser(self) -> torch.optim.AdamW:
+        parameters = [*self.model.parameters(), *self.letter_head.parameters()]
+        groups = [
+            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98), fused=True)
+
+    def forward(self, batch: Batch, scored: Sequence[int] = ()) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
+        vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid))
+        features = vision(batch.patches)
+        embedded = self.model.model.language_model.embed_tokens(batch.ids)
+        end = batch.image_start + features.shape[1]
+        embedded = torch.cat([embedded[:, : batch.image_start], features, embedded[:, end:]], 1)
+        hidden, scores = self.text(embedded, batch.positions, batch.mask, scored)
+        return features, hidden, scores
+
+    def train_step(self) -> dict[str, float]:
+        batch = self.builder.build([self.examples[i] for i in self._next()], self.rng)
+        losses = all_losses(self.forward(batch, SCORED_LAYERS), batch, (self.model.lm_head, self.letter_head), self.ids)
+        total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
+        if not math.isfinite(float(total.detach())):
+            raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.letter_head.parameters()], 1.0)
+        self.optimiser.step()
+        self.step += 1
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def rate(self) -> float:
+        """Linear warm-up, then a cosine over the training clock down to 5 %."""
+        done = min(1.0, self.seconds / 60 / self.config.minutes)
+        return self.config.rate * min(1.0, (self.step + 1) / self.config.warmup) * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
+
+    def _next(self) -> list[int]:
+        if len(self.queue) < self.config.batch:
+            order = list(range(len(self.examples)))
+            self.rng.shuffle(order)
+            self.queue += order
+        chosen, self.queue = self.queue[: self.config.batch], self.queue[self.config.batch :]
+        return chosen
+
+    @torch.no_grad()
+    def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
+        """Greedy points for held-out questions: how many lie in their target, by tag."""
+        rng, hits = random.Random(0), dict[str, tuple[int, int]]()
+        for at in range(0, min(most, len(self.validation)), 24):
+            batch = self.builder.build(self.validation[at : at + 24], rng)
+            rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
+            x = self._best(self.forward(batch)[1][rows, index], self.ids[0])
+            batch.ids[rows, index + 1] = torch.tensor(self.ids[0])[x]
+            y = self._best(self.forward(batch)[1][rows, index + 1], self.ids[1])
+            for point, px, py in zip(batch.points, x.tolist(), y.tolist(), strict=True):
+                left, top, right, bottom = point.question.target or (0, 0, 0, 0)
+                hit = left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
+                before = hits.get(point.question.tag, (0, 0))
+                hits[point.question.tag] = (before[0] + hit, before[1] + 1)
+        return hits
+
+    def _best(self, hidden: Tensor, ids: list[int]) -> Tensor:
+        p = F.linear(hidden, self.model.lm_head.weight).softmax(-1)[:, torch.tensor(ids)]
+        width = self.config.smoothing
+        return F.avg_pool1d(p[:, None], width, stride=1, padding=width // 2)[:, 0].argmax(-1)
+
+    def save(self, out: Path, extra: dict[str, Any]) -> None:
+        """The checkpoint for use in `out`, and beside it, replaced in one move, all that is needed to go on."""
+        out.mkdir(parents=True, exist_ok=True)
+        state = {
+            "model": self.model.state_dict(), "letter_head": self.letter_head.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(), "sizes": asdict(self.sizes),
+            "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
+        }  # fmt: skip
+        torch.save(state, out / f"{STATE}.part")
+        (out / f"{STATE}.part").replace(out / STATE)
+        save_checkpoint(self.model, self.tokenizer, str(out), {"point_smoothing": self.config.smoothing, **extra})
+
+    def resume(self, out: Path) -> None:
+        """Go on from what `save` left in `out`. Raises ModelError when that was another tokenizer or other sizes."""
+        state = torch.load(out / STATE, weights_only=True)
+        if state["sizes"] != asdict(self.sizes) or state["tokenizer"] != self.tokenizer.backend_tokenizer.to_str():
+            raise ModelError(f"{out} was trained with other data or sizes: give the same data, or another --out.")
+        self.model.load_state_dict(state["model"])
+        self.letter_head.load_state_dict(state["letter_head"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds, self.queue = state["step"], state["seconds"], state["queue"]
+        version, numbers, gauss = state["rng"]
+        self.rng.setstate((version, tuple(numbers), gauss))
+
+
+def corpus(examples: Sequence[Example]) -> list[str]:
+    """What the tokenizer is trained on: every text, and the replies without their numbers."""
+    texts = [q.text for e in examples for q in (*e.questions, *e.readings)]
+    replies = [_unnumbered(q.reply) for e in examples for q in e.questions]
+    return texts + replies
+
+
+def _unnumbered(reply: str) -> str:
+    return "".join("" if c.isdigit() or c == "," else c for c in reply)
+
+
+def fit(
+    examples: Sequence[Example], validation: Sequence[Example], out: Path, config: TrainConfig, report: Callable[[Progress], None]
+) -> None:
+    """Train a small model from scratch on examples, or go on with the run that `out` holds. Raises ModelError."""
+    torch.set_num_threads(config.threads or torch.get_num_threads())
+    trainer = Trainer(examples, validation, config, SmallConfig(seed=config.seed))
+    if (out / STATE).exists():
+        trainer.resume(out)
+    train(trainer, out, {"prompt": "compact"}, report)
+
+
+def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[Progress], None]) -> None:
+    """Train until the clock says so, saving to `out`; `report` is called every 50 steps, with a validation after each save."""
+    window: dict[str, float] = {}
+    started, saved = time.monotonic(), trainer.seconds
+    base, first = trainer.seconds, trainer.step
+    while trainer.seconds / 60 < trainer.config.minutes:
+        for name, loss in trainer.train_step().items():
+            window[name] = window.get(name, 0.0) + loss / 50
+        trainer.seconds = base + time.monotonic() - started
+        due = trainer.seconds - saved >= trainer.config.save_minutes * 60
+        if trainer.step % 50 == 0 or due:
+            speed = (trainer.step - first) * trainer.config.batch / (trainer.seconds - base)
+            validation = trainer.validate() if due else None
+            progress = Progress(trainer.step, trainer.seconds / 60, speed, window, validation)
+            _log(out, progress)
+            report(progress)
+            window = {}
+        if due:
+            trainer.save(out, extra)
+            saved = trainer.seconds
+    trainer.save(out, extra)
+    final = Progress(trainer.step, trainer.seconds / 60, 0.0, window, trainer.validate(len(trainer.validation)))
+    _log(out, final)
+    report(final)
+
+
+def _log(out: Path, progress: Progress) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOG).open("a") as log:
+        log.write(json.dumps(asdict(progress)) + "\n")
