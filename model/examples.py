@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.base import GenerationConfig, Message, ModelError
+from model.session import mrope_positions
 from model.small import coordinate_tokens
 from model.tokens import IMAGE, USER, Tokens, assemble
 from model.vision import Preprocessor
@@ -143,15 +144,14 @@ class BatchBuilder:
             )
         (grid,) = grids
         prompt = assemble([Message("user", (images[0],))], GenerationConfig(), self.tokens, self.preprocessor.grid).ids
-        start, cells = prompt.index(self.tokens.control[IMAGE]), grid[0] * grid[1] // 4
-        head = torch.tensor(prompt[: start + cells + 1])
+        image_id = self.tokens.control[IMAGE]
+        head = prompt[: prompt.index(image_id) + grid[0] * grid[1] // 4 + 1]
         chains = [self._questions(example, rng) for example in examples]
         length = len(head) + max(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains)
-        batch = _blank(len(examples), -(-length // 16) * 16, start, grid)
+        batch = _blank(head, len(examples), -(-length // 16) * 16, grid, image_id)
         batch.patches = torch.stack([self._folded(image) for image in images])
         batch.size = images[0].size
         for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
-            batch.ids[row, : len(head)] = head
             batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
             self._lay_out(batch, row, len(head), chain, rng)
         return batch
@@ -202,20 +202,15 @@ class BatchBuilder:
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
 
 
-def _blank(batch: int, length: int, start: int, grid: tuple[int, int]) -> Batch:
-    """A batch with the image laid out: its positions (model/session.py has the rule) and who may look at what."""
-    rows, columns = grid[0] // 2, grid[1] // 2
-    cell, end = torch.arange(rows * columns), start + rows * columns
+def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:
+    """A batch in which only the head is laid out: the tokens up to the end of the image, which everything behind it may look at."""
+    ids = torch.zeros(batch, length, dtype=torch.long)
+    ids[:, : len(head)] = torch.tensor(head)
     positions = torch.zeros(3, batch, length, dtype=torch.long)
-    positions[:, :, :start] = torch.arange(start)
-    for axis, offset in enumerate((torch.zeros_like(cell), cell // columns, cell % columns)):
-        positions[axis, :, start:end] = start + offset
-    positions[:, :, end] = start + max(rows, columns)
-    before = torch.ones(length, length, dtype=torch.bool).tril()
-    mask = torch.zeros(batch, length, length, dtype=torch.bool)
-    mask[:, :, : end + 1] = before[:, : end + 1]
-    mask |= torch.eye(length, dtype=torch.bool)  # a row that may look at nothing would be no number
-    return Batch(torch.empty(0), torch.zeros(batch, length, dtype=torch.long), positions, mask, grid, start)
+    positions[:, :, : len(head)] = mrope_positions(head, [(1, *grid)], 0, image_id)[0]
+    mask = torch.eye(length, dtype=torch.bool).repeat(batch, 1, 1)  # a row that may look at nothing would be no number
+    mask[:, :, : len(head)] |= torch.ones(length, length, dtype=torch.bool).tril()[:, : len(head)]
+    return Batch(torch.empty(0), ids, positions, mask, grid, head.index(image_id))
 
 
 def coordinate_ids(tokens: Tokens) -> tuple[list[int], list[int]]:

@@ -1,0 +1,133 @@
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from model.base import GenerationConfig, Message, ModelError
+from model.batched import BatchedText, BatchedVision
+from model.examples import Example, Question, Word, allowed_thousandths, letter_labels, target_cells
+from model.glm4v_moe import Glm4vMoe
+from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
+from model.tokens import Tokens
+from model.train import STATE, TrainConfig, Trainer, fit
+
+SIZES = SmallConfig(hidden=64, layers=3, heads=4, kv_heads=2, experts=4, expert_width=32, vision_hidden=64, vision_depth=2)
+
+
+def examples(folder: Path, count: int) -> list[Example]:
+    """Screenshots of 112×84 pixels with one red box on them, and where it is."""
+    made, rng = [], random.Random(1)
+    for i in range(count):
+        left, top = rng.randrange(0, 80), rng.randrange(0, 56)
+        image = Image.new("RGB", (112, 84), "white")
+        ImageDraw.Draw(image).rectangle((left, top, left + 28, top + 24), fill="red")
+        image.save(folder / f"{i}.png")
+        point = f"[{(left + 14) * 1000 // 112},{(top + 12) * 1000 // 84}]"
+        question = Question("Click the box.", f"left_click(start_box='{point}')", (left, top, left + 28, top + 24), "box")
+        readings = tuple(Question(f'find "{word}"', f"left_click(start_box='{point}')", question.target, "find") for word in ("ok", "no"))
+        made.append(Example(folder / f"{i}.png", (question,), readings, (Word("ok", (20.0, 30.0), 14.0),)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    made = examples(tmp_path_factory.mktemp("screens"), 24)
+    return Trainer(made[:16], made[16:], TrainConfig(minutes=1, batch=4, warmup=5), SIZES)
+
+
+def test_a_coordinate_is_one_token_and_a_call_reads_back_as_it_was() -> None:
+    tokenizer = build_tokenizer(["Click here, please.", "left_click(start_box='", "]')"] * 9, 400)
+    call = "left_click(start_box='[7,305]')"
+    assert tokenizer.tokenize(call) == ["left_click(start_box='", "[7", ",305", "]')"]
+    assert tokenizer.decode(tokenizer.encode(call)) == call
+    for names in coordinate_tokens():
+        assert all(tokenizer.tokenize(name) == [name] for name in names)
+
+
+def test_the_batched_forward_equals_the_library() -> None:
+    model = build_model(build_tokenizer(["a"], 300), SIZES).eval()
+    rows, columns, images = 6, 8, 2
+    frame = torch.randn(images, rows * columns, 588)
+    doubled = frame.view(-1, 3, 1, 196).expand(-1, -1, 2, -1).reshape(-1, 1176)
+    embedded, positions = torch.randn(2, 20, 64) * 0.3, torch.arange(20).expand(3, 2, -1)
+    mask = torch.ones(20, 20, dtype=torch.bool).tril().expand(2, -1, -1)
+    with torch.no_grad():
+        features = model.model.get_image_features(doubled, torch.tensor([[1, rows, columns]] * images)).pooler_output
+        assert (BatchedVision(model, (rows, columns))(frame) - torch.stack(list(features))).abs().max() < 1e-5
+        expected = model.model.language_model(inputs_embeds=embedded, position_ids=positions).last_hidden_state
+        assert (BatchedText(model)(embedded, positions, mask)[0] - expected).abs().max() < 1e-5
+
+
+def test_every_question_of_a_batch_is_answered_as_if_asked_alone(trainer: Trainer) -> None:
+    whole = trainer.examples[0]
+    with torch.no_grad():
+        together = trainer.builder.build([whole], random.Random(0))
+        hidden = trainer.forward(together)[1]
+        for point in together.points:
+            alone = trainer.builder.build([Example(whole.image, (point.question,))], random.Random(0))
+            expected = trainer.forward(alone)[1][0, alone.points[0].index]
+            assert (hidden[0, point.index] - expected).abs().max() < 1e-5
+
+
+def test_the_model_in_training_sees_what_the_model_in_use_sees(trainer: Trainer) -> None:
+    example = trainer.examples[0]
+    tokens = Tokens(trainer.tokenizer.backend_tokenizer)
+    used = Glm4vMoe(trainer.model.eval(), tokens, trainer.builder.preprocessor, "small")
+    message = Message("user", (Image.open(example.image), example.questions[0].text))
+    reply = used.generate([message], GenerationConfig(max_tokens=1))
+    with torch.no_grad():
+        batch = trainer.builder.build([Example(example.image, example.questions)], random.Random(0))
+        first = batch.tokens[0]
+        hidden = trainer.forward(batch)[1][first[0], first[1]]
+    assert reply.token_ids == (int(trainer.model.lm_head(hidden).argmax()),)
+
+
+def test_training_lowers_every_loss_that_can_be_learned_in_seconds(trainer: Trainer) -> None:
+    first = trainer.train_step()
+    for _ in range(90):
+        last = trainer.train_step()
+    assert last["tokens"] < first["tokens"] / 2
+    assert last["letters"] < first["letters"] / 2
+    assert last["x"] + last["y"] < first["x"] + first["y"]
+
+
+def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    made = examples(tmp_path, 6)
+    out = tmp_path / "out"
+    reports = []
+    config = TrainConfig(minutes=0.02, batch=2, save_minutes=0.01)
+    trainer = Trainer(made, made, config, SIZES)
+    trainer.train_step()
+    trainer.seconds = 0.3
+    trainer.save(out, {"prompt": "compact"})
+    again = Trainer(made, made, config, SIZES)
+    again.resume(out)
+    assert (again.step, again.seconds, again.queue) == (1, 0.3, trainer.queue)
+    assert again.train_step() == trainer.train_step()
+    loaded = Glm4vMoe.load(out)
+    message = Message("user", (Image.open(made[0].image), "Click the box."))
+    assert loaded.generate([message], GenerationConfig(max_tokens=4)).completion_tokens > 0
+    assert json.loads((out / "config.json").read_text())["glimpse"] == {"point_smoothing": 25, "prompt": "compact"}
+    with pytest.raises(ModelError, match="other data or sizes"):
+        fit(made, made, out, TrainConfig(minutes=0.01), reports.append)
+    assert (out / STATE).exists()
+
+
+def test_targets_of_any_place_and_size_have_a_thousandth_and_a_cell() -> None:
+    assert allowed_thousandths(0, 0, 100) == (0, 0)
+    assert allowed_thousandths(100, 100, 100) == (999, 999)
+    assert allowed_thousandths(20, 30, 100) == (220, 280)
+    assert target_cells((0, 0, 1, 1), 4, 3) == [0]
+    assert target_cells((27, 27, 29, 29), 4, 3) == [5]
+    assert target_cells((10, 0, 50, 27), 4, 3) == [0, 1]
+
+
+def test_letters_are_named_in_the_cell_that_holds_their_centre() -> None:
+    labels = letter_labels([Word("Ab", (27.0, 29.0), 5.0)], 4, 3)
+    assert (0, 0) in labels
+    assert (1, 1) in labels
+    assert (0, 36 + 0 * 37 + 1) in labels
+    assert len(labels) == 4
