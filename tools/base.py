@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from environments.base import Environment, Observation, Point
@@ -18,7 +19,14 @@ Surface = Literal["browser", "desktop"]
 
 
 class ParseError(Exception):
-    """Text that is no action. Its text is written for the model: what was wrong, and what to write instead."""
+    """Text that is no action. Its text is written for the model: what was wrong, and what to write instead.
+
+    action: the name of the action that was meant, where one can be told.
+    """
+
+    def __init__(self, reason: str, *, action: str = "") -> None:
+        super().__init__(reason)
+        self.action = action
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,23 @@ def _side(value: Any) -> int:
     return min(side, 999)
 
 
+At = Annotated[Thousandths, Field(description="[x, y] in thousandths of the screen's width and height", examples=["[x, y]"])]
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*+)'|"((?:[^"\\]|\\.)*+)\"""", re.DOTALL)
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as models give one: a list, JSON, quoted items in brackets, or one bare item."""
+    if isinstance(value, list | tuple):
+        return list(value)
+    if not isinstance(value, str) or not value.strip().startswith("["):
+        return [value]
+    try:
+        found = json.loads(value)
+        return found if isinstance(found, list) else [value]
+    except (ValueError, RecursionError):
+        return [single or double for single, double in _QUOTED.findall(value)] or [value]
+
+
 class Tool(BaseModel):
     """One action with its arguments. A subclass's docstring is what the model is told about it.
 
@@ -154,6 +179,9 @@ class Dialect(Protocol):
     def write(self, call: Call) -> Call: ...
 
 
+POINTS = "A point is [x,y] in thousandths of the screen's width and height, each from 0 to 999; [0,0] is the top left corner."
+
+
 @dataclass(frozen=True, slots=True)
 class ActionSpace:
     """The actions a model may choose, and how they are written. told: whether the model is told about them at all."""
@@ -165,7 +193,7 @@ class ActionSpace:
 
     def describe(self) -> str:
         """The actions for a prompt: for each its forms, what it does, and the ranges of its arguments."""
-        return "\n".join(self._described(tool) for tool in self.tools) if self.told else ""
+        return "\n".join([POINTS, *(self._described(tool) for tool in self.tools)]) if self.told else ""
 
     def schemas(self) -> tuple[dict[str, Any], ...]:
         """A JSON schema for each action, for the native tools block."""
@@ -173,14 +201,14 @@ class ActionSpace:
 
     def parse(self, text: str) -> Tool:
         """The last complete action in the text. Raises ParseError and nothing else."""
-        call = self.format.read(text, self._names())
-        tool = next((tool for tool in self.tools if call.name in self.dialect.names(tool)), None)
-        if tool is None:
-            raise ParseError(unknown(call.name, [form.call.name for tool in self.tools for form in self.dialect.forms(tool)]))
         try:
-            return made(tool, self.dialect.read(call).arguments)
+            call = self.format.read(text, self._names())
+            tool = self._named(call.name)
+            if tool is None:
+                raise self._unknown(call.name)
+            return self._made(tool, call)
         except ParseError as error:
-            raise ParseError(f"{call.name}: {error} Write it like this: {self._form(tool, call.name)}") from None
+            raise ParseError(f"{error}{self._hint(error.action)}", action=error.action) from None
 
     def render(self, tool: Tool) -> str:
         """The text that `parse` reads as this action."""
@@ -193,9 +221,24 @@ class ActionSpace:
     def _names(self) -> frozenset[str]:
         return frozenset().union(*(self.dialect.names(tool) for tool in self.tools))
 
-    def _form(self, tool: type[Tool], name: str) -> str:
-        forms = [form.call for form in self.dialect.forms(tool)]
-        return self.format.write(next((call for call in forms if call.name.lower() == name), forms[0]))
+    def _named(self, name: str) -> type[Tool] | None:
+        return next((tool for tool in self.tools if name in self.dialect.names(tool)), None)
+
+    def _made(self, tool: type[Tool], call: Call) -> Tool:
+        try:
+            return made(tool, self.dialect.read(call).arguments)
+        except ParseError as error:
+            raise ParseError(f"{call.name}: {error}", action=call.name) from None
+
+    def _unknown(self, name: str) -> ParseError:
+        text, near = unknown(name, [form.call.name for tool in self.tools for form in self.dialect.forms(tool)])
+        return ParseError(text, action=near.lower())
+
+    def _hint(self, name: str) -> str:
+        """How the action is written, or any, when no name is known."""
+        forms = self.dialect.forms(self._named(name) or self.tools[0])
+        call = next((form.call for form in forms if form.call.name.lower() == name), forms[0].call)
+        return f" Write it like this: {self.format.write(call)}"
 
     def _described(self, tool: type[Tool]) -> str:
         forms = self.dialect.forms(tool)
@@ -204,11 +247,12 @@ class ActionSpace:
         return "\n".join([*lines, *notes])
 
 
-def unknown(name: str, names: Collection[str]) -> str:
-    """What to say of an action that does not exist: the nearest there is, and all there are."""
+def unknown(name: str, names: Sequence[str]) -> tuple[str, str]:
+    """What to say of an action that does not exist, and the nearest there is ("" when none is near)."""
     near = difflib.get_close_matches(name.lower()[:40], [known.lower() for known in names], 1, 0.5)
-    guess = next((f" Did you mean {known}?" for known in names if [known.lower()] == near), "")
-    return f"There is no action {shown(name)}.{guess} The actions are: {', '.join(dict.fromkeys(names))}."
+    nearest = next((known for known in names if [known.lower()] == near), "")
+    guess = f" Did you mean {nearest}?" if nearest else ""
+    return f"There is no action {shown(name)}.{guess} The actions are: {', '.join(dict.fromkeys(names))}.", nearest
 
 
 def shown(value: Any) -> str:
@@ -259,8 +303,8 @@ def sample(schema: Mapping[str, Any]) -> Any:
 
 
 def notes_on(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """A line for each argument: its name, type, range, default and meaning."""
-    return tuple(f"{name}: {_kind(value)}" for name, value in schema["properties"].items())
+    """A line for each argument but points: its name, type, range, default and meaning."""
+    return tuple(f"{name}: {_kind(value)}" for name, value in schema["properties"].items() if value.get("maxItems") != 2)
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -1,0 +1,130 @@
+"""What GLM-4.5V's desktop protocol calls our actions and arguments. Knows names only: neither how text is written nor what an action does.
+
+Source: the zai-org/GLM-V desktop agent's action space (left_click … FAIL), with the hold_keys and left_triple_click of its successor.
+What the protocol has no name for keeps our name in the same style: goto(url='…'), remember(text='…'). Our names are read everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tools.base import Call, Form, ParseError, Plain, Tool
+
+_BUTTONS = ("left", "right", "middle")
+_COUNTS = {1: "click", 2: "double_click", 3: "triple_click"}
+_CLICKS = {f"{button}_{kind}": (button, count) for count, kind in _COUNTS.items() for button in _BUTTONS}
+_DRAGS = {f"{button}_drag": button for button in _BUTTONS}
+_SHOWN_CLICKS = ("left_click", "right_click", "middle_click", "left_double_click", "left_triple_click")
+_DIRECTIONS = {"down": ("dy", 1), "up": ("dy", -1), "right": ("dx", 1), "left": ("dx", -1)}
+_STEP = 5
+_WORDS = {"wait": "WAIT", "done": "DONE", "fail": "FAIL"}
+_REMARKS = frozenset(("element_info", "start_element_info", "end_element_info"))
+_WHAT = {"element_info": "what is there"}
+_HOLD = "hold_keys: string, may be left out: keys held down meanwhile, joined by +"
+_FORMS: dict[str, tuple[Form, ...]] = {
+    "click": tuple(Form(Call(name, {"start_box": "[x,y]"} | _WHAT), (_HOLD,)) for name in _SHOWN_CLICKS),
+    "hover": (Form(Call("hover", {"start_box": "[x,y]"} | _WHAT)),),
+    "drag": (Form(Call("left_drag", {"start_box": "[x,y]", "end_box": "[x,y]"} | _WHAT), (_HOLD,)),),
+    "scroll": (
+        Form(Call("scroll", {"start_box": "[x,y]", "direction": "down", "step": _STEP} | _WHAT), ("direction: down | up | left | right", _HOLD)),
+    ),
+    "type": (Form(Call("type", {"content": "…"})),),
+}
+
+
+class Glm:
+    """The dialect of GLM-4.5V's desktop protocol."""
+
+    def forms(self, tool: type[Tool]) -> tuple[Form, ...]:
+        if tool.name in _FORMS:
+            return _FORMS[tool.name]
+        return tuple(Form(self._renamed(form.call), form.notes) for form in Plain().forms(tool))
+
+    def names(self, tool: type[Tool]) -> frozenset[str]:
+        own = {"click": _CLICKS, "drag": _DRAGS}.get(tool.name, {})
+        return frozenset((tool.name, *own))
+
+    def read(self, call: Call) -> Call:
+        """Remarks on the element are left out. Raises ParseError when what the protocol's own arguments say cannot be told."""
+        given = {_OUR.get(key, key): value for key, value in call.arguments.items() if key not in _REMARKS}
+        if call.name in _CLICKS:
+            button, count = _CLICKS[call.name]
+            return Call("click", given | {"button": button, "count": count})
+        if call.name in _DRAGS or call.name == "drag":
+            return Call("drag", _path_read({"button": _DRAGS[call.name]} | given if call.name in _DRAGS else given))
+        if call.name == "scroll":
+            return Call("scroll", _notches(given))
+        if call.name == "type" and "content" in given:
+            given["text"] = given.pop("content")
+        return Call(call.name, given)
+
+    def write(self, call: Call) -> Call:
+        given = dict(call.arguments)
+        if call.name == "click":
+            button, count = given.pop("button", "left"), given.pop("count", 1)
+            return self._renamed(Call(f"{button}_{_COUNTS[count]}", given))
+        if call.name == "drag":
+            button, (first, *between, last) = given.pop("button", "left"), given.pop("path")
+            via = {"via": between} if between else {}
+            return self._renamed(Call(f"{button}_drag", {"start_box": first, **via, "end_box": last, **given}))
+        if call.name == "scroll":
+            given = _direction(given)
+        return self._renamed(Call(call.name, given))
+
+    def _renamed(self, call: Call) -> Call:
+        """A call of ours under the protocol's words, lists as text."""
+        words = _THEIRS | ({"text": "content"} if call.name == "type" else {})
+        return Call(_WORDS.get(call.name, call.name), {words.get(key, key): _flat(value) for key, value in call.arguments.items()})
+
+
+_THEIRS = {"point": "start_box", "hold": "hold_keys"}
+_OUR = {theirs: ours for ours, theirs in _THEIRS.items()}
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if isinstance(value, list) else value
+
+
+def _path_read(given: Mapping[str, Any]) -> dict[str, Any]:
+    rest = dict(given)
+    if "path" in rest:
+        return rest
+    if "point" not in rest or "end_box" not in rest:
+        raise ParseError("start_box and end_box are needed, where the drag begins and where it ends.")
+    return {"path": [rest.pop("point"), *_points(rest.pop("via", "[]")), rest.pop("end_box")], **rest}
+
+
+def _points(text: Any) -> list[Any]:
+    try:
+        points = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        points = None
+    if not isinstance(points, list):
+        raise ParseError("via is a list of points, such as [[x,y],[x,y]].")
+    return points
+
+
+def _notches(given: Mapping[str, Any]) -> dict[str, Any]:
+    rest = dict(given)
+    if "direction" not in rest:
+        return rest if "dx" in rest or "dy" in rest else _notches(rest | {"direction": "down"})
+    direction, step = str(rest.pop("direction")).strip().lower(), str(rest.pop("step", _STEP)).strip()
+    if direction not in _DIRECTIONS:
+        raise ParseError("direction is down, up, left or right.")
+    if not (step.isascii() and step.isdigit() and 0 < len(step) < 6 and int(step) > 0):
+        raise ParseError("step is a whole number of wheel notches, 1 to 100.")
+    axis, sign = _DIRECTIONS[direction]
+    return {**rest, axis: sign * int(step)}
+
+
+def _direction(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A scroll along one axis in the protocol's words; one along both keeps dx and dy."""
+    rest = dict(given)
+    dx, dy = rest.pop("dx", 0), rest.pop("dy", 0)
+    if dx and dy:
+        return dict(given)
+    axis, notches = ("dy", dy) if dy else ("dx", dx)
+    direction = next(name for name, way in _DIRECTIONS.items() if way == (axis, 1 if notches > 0 else -1))
+    return {"point": rest.pop("point"), "direction": direction, "step": abs(notches), **rest}
