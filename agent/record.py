@@ -7,9 +7,7 @@ and spell a character come back as that character).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import cache
 from io import BytesIO
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from agent.base import Status, Step
 from environments.base import Observation
 from model.base import Completion, StopReason
-from tools import native_actions
-from tools.base import Tool, ToolResult
+from tools import make_tool
+from tools.base import ParseError, Tool, ToolResult
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -162,14 +160,14 @@ def write_step(step: Step, screenshot: str) -> StepRecord:
     )
 
 
-def read_step(record: StepRecord, png: bytes, tools: Iterable[type[Tool]], place: str) -> Step:
-    """The step of a record and its screenshot. Raises RecordError when its action is none of the tools, or the PNG is none."""
+def read_step(record: StepRecord, png: bytes, place: str) -> Step:
+    """The step of a record and its screenshot. Raises RecordError when its action is no tool's, or the PNG is none."""
     seen = record.seen
     return Step(
         index=record.index,
         seen=Observation(_image(png, place), seen.url, seen.tabs, seen.notices, png, seen.terminated),
         completion=Completion(**record.completion.model_dump()),
-        action=None if record.action is None else _action(record.action, {tool.name: tool for tool in tools}, place),
+        action=None if record.action is None else _action(record.action, place),
         result=ToolResult(**record.result.model_dump()),
         thought=record.thought,
         memory=record.memory,
@@ -187,17 +185,8 @@ def _image(png: bytes, place: str) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _action(record: ActionRecord, tools: Mapping[str, type[Tool]], place: str) -> Tool:
-    if record.name not in tools:
-        raise RecordError(f"{place}: there is no action {record.name!r}.")
+def _action(record: ActionRecord, place: str) -> Tool:
     try:
-        return tools[record.name].model_validate(record.arguments)
-    except ValidationError as error:
-        raise RecordError(f"{place}: {record.name}: {error.errors()[0]['msg']}.") from error
-
-
-@cache
-def known_tools() -> tuple[type[Tool], ...]:
-    """Every tool of both surfaces."""
-    both = (*native_actions("browser").tools, *native_actions("desktop").tools)
-    return tuple({tool.name: tool for tool in both}.values())
+        return make_tool(record.name, record.arguments)
+    except ParseError as error:
+        raise RecordError(f"{place}: {record.name}: {error}") from error

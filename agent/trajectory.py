@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,9 +20,8 @@ from typing import Any
 
 from agent.base import Status as Status
 from agent.base import Step as Step
-from agent.record import VERSION, RecordError, RunRecord, StepRecord, known_tools, read_line, read_run, read_step, to_json, write_step
+from agent.record import VERSION, RecordError, RunRecord, StepRecord, read_line, read_run, read_step, to_json, write_step
 from environments.base import Observation
-from tools.base import Tool
 
 META, STEPS = "meta.json", "steps.jsonl"
 _PNG_END = b"IEND\xaeB`\x82"
@@ -64,7 +63,7 @@ class Trajectory:
             raise ValueError(f"The next step is {len(self.steps)}, not {step.index}.")
         if self.folder is not None:
             name = _screenshot(step.index)
-            (self.folder / name).write_bytes(step.seen.png or _png(step.seen))
+            (self.folder / name).write_bytes(step.seen.png or encoded(step.seen))
             with (self.folder / STEPS).open("ab") as lines:
                 lines.write(to_json(write_step(step, name)) + b"\n")
         self.steps.append(step)
@@ -92,16 +91,14 @@ class Trajectory:
         os.replace(half, self.folder / META)
 
     @classmethod
-    def load(cls, folder: Path | str, tools: Iterable[type[Tool]] = ()) -> Trajectory:
+    def load(cls, folder: Path | str) -> Trajectory:
         """Read a recorded run, up to its last whole step.
 
-        tools: actions of your own that it may hold beside the built-in ones. Raises RecordError when the folder holds no run, or what it
-        holds is damaged elsewhere than at its end or written in another format.
+        Raises RecordError when the folder holds no run, or what it holds is damaged elsewhere than at its end or of another format.
         """
         folder = Path(folder)
         run = _read_meta(folder)
-        kinds = (*known_tools(), *tools)
-        steps = [read_step(record, png, kinds, f"{folder / STEPS}, step {record.index}") for record, png in _whole_steps(folder)]
+        steps = [read_step(record, png, f"{folder / STEPS}, step {record.index}") for record, png in _whole_steps(folder)]
         return cls(run.task, steps, run.status, run.reason, run.answer, dict(run.meta), folder, run.started, run.ended)
 
 
@@ -149,7 +146,8 @@ def _screenshot(index: int) -> str:
     return f"{index:03d}.png"
 
 
-def _png(seen: Observation) -> bytes:
+def encoded(seen: Observation) -> bytes:
+    """The screenshot as a PNG, written fast rather than small."""
     buffer = BytesIO()
     seen.screenshot.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

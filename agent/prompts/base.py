@@ -1,20 +1,24 @@
-"""How a trajectory is put to a model and how its reply is read: one protocol a file, found by the file's name. Knows no loop and no disk."""
+"""How a trajectory is put to a model and its reply read: one protocol a file, found by the file's name. Knows no loop and no disk."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agent.base import Step
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
-from tools.base import Tool
+from tools.base import Surface, Tool
 
-Surface = Literal["browser", "desktop"]
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Prompt(Protocol):
 
 def prompts() -> tuple[str, ...]:
     """The names `make_prompt` knows."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name != "base"))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if module.name != "base"))
 
 
 def make_prompt(name: str, surface: Surface) -> Prompt:
@@ -56,3 +60,21 @@ def make_prompt(name: str, surface: Surface) -> Prompt:
     if name not in prompts():
         raise ValueError(f"There is no prompt {name!r}; there are: {', '.join(prompts())}.")
     return cast("Prompt", importlib.import_module(f"agent.prompts.{name}").make(surface))
+
+
+@cache
+def wording(name: str) -> Any:
+    """The sentences of a protocol: the macros in prompts/<name>.jinja2, each a function that gives text.
+
+    Whatever a screen may have put into a value is written with the filter `quoted`: on one line, so that it can neither end what marks it
+    as words from the screen nor begin anything else.
+    """
+    source = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    source.filters["quoted"] = quoted
+    return source.get_template(f"{name}.jinja2").module
+
+
+def quoted(text: str, room: int = 1000) -> str:
+    """Text in double quotes on one line, with escapes for all that cannot be seen; what goes beyond its room in characters is left out."""
+    line = json.dumps(text if len(text) <= room else f"{text[: room - 1]}…", ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

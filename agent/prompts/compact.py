@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.base import Step
-from agent.prompts.base import Reply, Surface
+from agent.prompts.base import Reply
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import compact_actions
+from tools.base import Surface
 
 TASK_ROOM = 160
 HISTORY_ROOM = 60

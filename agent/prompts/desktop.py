@@ -1,0 +1,89 @@
+"""GLM-4.5V's desktop protocol: every step is one user message that tells the history in text, with the last few screenshots at half size.
+
+Layout: zai-org/GLM-V, examples/gui-agent/glm-45v/agent.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from PIL import Image
+
+from agent.base import Step
+from agent.prompts.base import Reply, wording
+from environments.base import Observation
+from model.base import Completion, GenerationConfig, Message
+from tools import desktop_actions
+from tools.base import Surface
+
+_MEMORY = re.compile(r"^[ \t*#]*Memory[ \t*]*:[ \t*]*\n?", re.MULTILINE)
+_BOX = re.compile(r"<\|begin_of_box\|>.*?(?:<\|end_of_box\|>|\Z)", re.DOTALL)
+_PLATFORMS: dict[Surface, str] = {"desktop": "Ubuntu", "browser": "A web browser: the screenshot shows its page"}
+
+
+class DesktopPrompt:
+    """One message: task, actions, history, memory, notes, and last the screenshot at full size.
+
+    notes: what a user wants to say about the machine. platform: what the model is told it works at. window: so many past screenshots are
+    shown, at half their width and height; older ones are left out.
+    """
+
+    name = "desktop"
+
+    def __init__(self, surface: Surface, *, notes: str = "", platform: str = "", window: int = 4) -> None:
+        self.actions = desktop_actions(surface)
+        self.notes, self.window = notes, window
+        self.platform = platform or _PLATFORMS[surface]
+        self._words = wording(self.name)
+
+    def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
+        parts: list[str | Image.Image] = [self._words.head(task, self.platform, self.actions.describe())]
+        for step in steps:
+            shown = step.index >= len(steps) - self.window
+            parts += self._words.before(step.index + 1), step.seen.screenshot.reduce(2) if shown else self._words.omitted()
+            parts.append(self._words.after(step, self.actions.render(step.action) if step.action else ""))
+        memory = next((step.memory for step in reversed(steps) if step.memory), "[]")
+        parts += self._words.tail(memory, self.notes, seen), seen.screenshot
+        return [Message("user", _joined(parts))]
+
+    def read(self, completion: Completion, seen: Observation) -> Reply:
+        text, memory = split_memory(completion.content)
+        action = self.actions.parse(text)
+        before, call, _ = text.rpartition(f"{self.actions.call(action).name}(")
+        return Reply(action, (_BOX.sub("", text) if "<|begin_of_box|>" in text or not call else before).strip(), memory)
+
+    def generation(self) -> GenerationConfig:
+        return GenerationConfig(max_tokens=8192, thinking=True)
+
+
+def make(surface: Surface) -> DesktopPrompt:
+    """The protocol for a surface, without notes."""
+    return DesktopPrompt(surface)
+
+
+def split_memory(text: str) -> tuple[str, str]:
+    """A reply without its memory, and the memory: the JSON list after the last line "Memory:" that ends the reply, "" when there is none.
+
+    What looks like it inside an action's text is followed by the rest of the action, hence is none.
+    """
+    for found in reversed(list(_MEMORY.finditer(text))):
+        memory = text[found.end() :].strip().removesuffix("<|end_of_box|>").strip()
+        try:
+            if isinstance(json.loads(memory), list):
+                return text[: found.start()], memory
+        except ValueError:
+            continue
+    return text, ""
+
+
+def _joined(parts: Sequence[str | Image.Image]) -> tuple[str | Image.Image, ...]:
+    """The same with neighbouring texts as one."""
+    joined: list[str | Image.Image] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return tuple(joined)

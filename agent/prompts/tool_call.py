@@ -1,0 +1,54 @@
+"""Native tool calls, append-only: the messages of a step are those of the step before and two more, so that nothing is computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.base import Step
+from agent.prompts.base import Reply, wording
+from environments.base import Observation
+from model.base import Completion, GenerationConfig, Message, ToolCall
+from tools import native_actions
+from tools.base import Surface
+
+
+class ToolCallPrompt:
+    """A system turn; the task with the first screenshot; for each step the reply, and a tool turn with its result and the next screenshot.
+
+    A reply without a readable call stays as it was written, and its tool turn says what was wrong with it.
+    """
+
+    name = "tool_call"
+
+    def __init__(self, surface: Surface) -> None:
+        self.actions = native_actions(surface)
+        self._words = wording(self.name)
+
+    def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
+        views = [*(step.seen for step in steps), seen]
+        messages = [
+            Message("system", (self._words.system().strip(),)),
+            Message("user", (self._words.first(task, views[0]), views[0].screenshot)),
+        ]
+        for step, after in zip(steps, views[1:], strict=True):
+            messages += self._said(step), Message("tool", (self._words.next(step, after), after.screenshot))
+        return messages
+
+    def read(self, completion: Completion, seen: Observation) -> Reply:
+        action = self.actions.parse(completion.content)
+        return Reply(action, thought=completion.content.partition("<tool_call>")[0].strip())
+
+    def generation(self) -> GenerationConfig:
+        return GenerationConfig(max_tokens=4096, thinking=True, tools=self.actions.schemas())
+
+    def _said(self, step: Step) -> Message:
+        reasoning = step.completion.reasoning
+        if step.action is None:
+            return Message("assistant", (step.completion.content,), reasoning)
+        call = self.actions.call(step.action)
+        return Message("assistant", (step.thought,) if step.thought else (), reasoning, (ToolCall(call.name, call.arguments),))
+
+
+def make(surface: Surface) -> ToolCallPrompt:
+    """The protocol for a surface, whose actions it offers."""
+    return ToolCallPrompt(surface)
