@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
-import re
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, ErrorDetails, core_schema
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from environments.base import Environment, Observation, Point
+from environments.base import Environment, Observation
+from tools.values import At, Thousandths, listed, shown
+
+__all__ = ["ActionSpace", "At", "Call", "Dialect", "Form", "Format", "ParseError", "Plain", "Surface", "Thousandths", "Tool", "ToolResult",
+           "listed", "made", "shown", "unknown"]  # fmt: skip
 
 Surface = Literal["browser", "desktop"]
 
@@ -38,81 +40,6 @@ class ToolResult:
     status: Literal["done", "failed"] | None = None
 
 
-class Thousandths(NamedTuple):
-    """A point in thousandths of the screenshot's width and height, each 0 to 999: the unit of GLM's coordinates.
-
-    Where an action is checked it may be given as [x, y] or as text ("[x,y]", "x,y"); 1000 counts as 999.
-    """
-
-    x: int
-    y: int
-
-    def on(self, seen: Observation | tuple[int, int]) -> Point:
-        """The pixel meant, on a screenshot or a (width, height) in pixels."""
-        width, height = seen.screenshot.size if isinstance(seen, Observation) else seen
-        return Point(_pixel(self.x, width), _pixel(self.y, height))
-
-    @classmethod
-    def of(cls, point: tuple[int, int], size: tuple[int, int]) -> Self:
-        """The thousandths that mean a pixel: exact on sides of up to 1000 pixels, else within half a thousandth."""
-        return cls(_thousandth(point[0], size[0]), _thousandth(point[1], size[1]))
-
-    def __str__(self) -> str:
-        return f"[{self.x},{self.y}]"
-
-    @classmethod
-    def read(cls, value: Any) -> Self:
-        """Raises ValueError, in words for the model, when the value is no such pair."""
-        pair = re.findall(r"[^\s,]+", value.strip().strip("[]()")) if isinstance(value, str) else value
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ValueError(f"a point is [x,y], two whole numbers from 0 to 999, not {shown(value)}")
-        return cls(_side(pair[0]), _side(pair[1]))
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(cls.read, serialization=core_schema.plain_serializer_function_ser_schema(list))
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 999}, "minItems": 2, "maxItems": 2}
-
-
-def _pixel(thousandth: int, size: int) -> int:
-    return max(0, min(thousandth * size // 1000, size - 1))
-
-
-def _thousandth(pixel: int, size: int) -> int:
-    pixel = max(0, min(pixel, size - 1))
-    below = pixel * 1000 // size
-    return min((min(below + 1, 999), below), key=lambda value: abs(_pixel(value, size) - pixel))
-
-
-def _side(value: Any) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d{1,9}(\.0*)?", str(value)):
-        raise ValueError(f"a coordinate is a whole number from 0 to 999, not {shown(value)}")
-    side = int(float(value))
-    if not 0 <= side <= 1000:
-        raise ValueError(f"coordinates are thousandths of the screen, from 0 to 999, not {side}")
-    return min(side, 999)
-
-
-At = Annotated[Thousandths, Field(description="[x, y] in thousandths of the screen's width and height", examples=["[x, y]"])]
-_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*+)'|"((?:[^"\\]|\\.)*+)\"""", re.DOTALL)
-
-
-def listed(value: Any) -> list[Any]:
-    """A list as models give one: a list, JSON, quoted items in brackets, or one bare item."""
-    if isinstance(value, list | tuple):
-        return list(value)
-    if not isinstance(value, str) or not value.strip().startswith("["):
-        return [value]
-    try:
-        found = json.loads(value)
-        return found if isinstance(found, list) else [value]
-    except (ValueError, RecursionError):
-        return [single or double for single, double in _QUOTED.findall(value)] or [value]
-
-
 class Tool(BaseModel):
     """One action with its arguments. A subclass's docstring is what the model is told about it.
 
@@ -135,12 +62,18 @@ class Tool(BaseModel):
     def schema_of(cls) -> dict[str, Any]:
         """The JSON schema of the arguments, without the titles that only cost tokens."""
         schema = cls.model_json_schema()
-        properties = {key: _untitled(value) for key, value in schema.get("properties", {}).items()}
+        properties = {key: _without(value, "title") for key, value in schema.get("properties", {}).items()}
         return {"type": "object", "properties": properties, "required": schema.get("required", [])}
 
 
-def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "title"}
+def _without(schema: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in keys}
+
+
+def _function(tool: type[Tool]) -> dict[str, Any]:
+    schema = tool.schema_of()
+    properties = {key: _without(value, "examples") for key, value in schema["properties"].items()}
+    return {"name": tool.name, "description": tool.__doc__ or "", "parameters": schema | {"properties": properties}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +129,8 @@ class ActionSpace:
         return "\n".join([POINTS, *(self._described(tool) for tool in self.tools)]) if self.told else ""
 
     def schemas(self) -> tuple[dict[str, Any], ...]:
-        """A JSON schema for each action, for the native tools block."""
-        return tuple({"name": tool.name, "description": tool.__doc__ or "", "parameters": tool.schema_of()} for tool in self.tools)
+        """A JSON schema for each action, under our own names, for the native tools block."""
+        return tuple(_function(tool) for tool in self.tools)
 
     def parse(self, text: str) -> Tool:
         """The last complete action in the text. Raises ParseError and nothing else."""
@@ -255,12 +188,6 @@ def unknown(name: str, names: Sequence[str]) -> tuple[str, str]:
     return f"There is no action {shown(name)}.{guess} The actions are: {', '.join(dict.fromkeys(names))}.", nearest
 
 
-def shown(value: Any) -> str:
-    """A value that was not understood, short enough to repeat to the model."""
-    text = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
-    return text
-
-
 def made(tool: type[Tool], arguments: Mapping[str, Any]) -> Tool:
     """The action with these arguments. Raises ParseError saying what is wrong with each of them."""
     try:
@@ -284,8 +211,9 @@ class Plain:
 
     def forms(self, tool: type[Tool]) -> tuple[Form, ...]:
         schema = tool.schema_of()
-        samples = {name: sample(schema["properties"][name]) for name in schema["required"]}
-        return (Form(Call(tool.name, samples), notes_on(schema)),)
+        needed = {name: value for name, value in schema["properties"].items() if name in schema["required"] or "examples" in value}
+        samples = {name: value.get("examples", ["…"])[0] for name, value in needed.items()}
+        return (Form(Call(tool.name, samples), _notes(schema)),)
 
     def names(self, tool: type[Tool]) -> frozenset[str]:
         return frozenset((tool.name,))
@@ -297,21 +225,18 @@ class Plain:
         return call
 
 
-def sample(schema: Mapping[str, Any]) -> Any:
-    """A placeholder for a value of a JSON schema: its first example, else an ellipsis."""
-    return schema.get("examples", ["…"])[0]
-
-
-def notes_on(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """A line for each argument but points: its name, type, range, default and meaning."""
-    return tuple(f"{name}: {_kind(value)}" for name, value in schema["properties"].items() if value.get("maxItems") != 2)
+def _notes(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """A line for each argument its placeholder says too little of: type, range, default, meaning."""
+    notes = {name: _kind(value) for name, value in schema["properties"].items() if value.get("maxItems") != 2}
+    return tuple(f"{name}: {kind}" for name, kind in notes.items() if kind != "string")
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
     options = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
     kind = " | ".join(str(choice) for choice in options[0].get("enum", [])) or options[0]["type"]
     low, high = options[0].get("minimum"), options[0].get("maximum")
-    limits = f" {low} to {high}" if low is not None and high is not None else f" from {low}" if low is not None else ""
-    default = f", default {schema['default']!r}" if schema.get("default") not in (None, "", []) else ""
+    limits = f" {low:g} to {high:g}" if low is not None and high is not None else f" from {low:g}" if low is not None else ""
+    default = f", default {schema['default']}" if schema.get("default") not in (None, "", []) else ""
     optional = ", may be left out" if "default" in schema and not default else ""
-    return f"{kind}{limits}{default}{optional}" + (f": {schema['description']}" if "description" in schema else "")
+    meaning = schema.get("description") or options[0].get("description")
+    return f"{kind}{limits}{default}{optional}" + (f": {meaning}" if meaning else "")

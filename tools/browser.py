@@ -110,7 +110,7 @@ class Upload(BrowserTool):
     """Give files to the file chooser that a page has opened."""
 
     name: ClassVar[str] = "upload"
-    paths: Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1, examples=['["/folder/file"]'])]
+    paths: Annotated[tuple[str, ...], Field(min_length=1, examples=['["/folder/file"]']), BeforeValidator(listed)]
 
     def act(self, browser: Browser, seen: Observation) -> None:
         browser.upload(self.paths)

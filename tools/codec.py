@@ -1,4 +1,4 @@
-"""Text to (name, arguments) and back, in the two forms GLM models write. Knows no action; what is read are strings, quotes and escapes undone.
+"""Text to (name, arguments) and back, in the two forms GLM models write. Knows no action; what is read are strings, escapes undone.
 
 Call text (GLM-4.5V's desktop protocol): type(content='it\\'s here'), alone, in prose, or within <|begin_of_box|>…<|end_of_box|>.
 Tool calls (the chat template's native form): <tool_call>type <arg_key>text</arg_key> <arg_value>…</arg_value> </tool_call>.
@@ -204,7 +204,7 @@ _GUARDED_TAG = re.compile(r"<\\(\\*+)(/?(?:arg_key|arg_value|tool_call)>)")
 
 
 class ToolCallXml:
-    """<tool_call>name, then <arg_key>…</arg_key> and <arg_value>…</arg_value> for each argument, </tool_call>; a newline after each part."""
+    """<tool_call>name, then <arg_key>…</arg_key> and <arg_value>…</arg_value> for each argument, </tool_call>; each on its line."""
 
     def read(self, text: str, names: Collection[str]) -> Call:
         """The last whole call of a known name; a call given as a JSON object (name, arguments) between the tags is read too."""

@@ -1,9 +1,10 @@
-"""Mouse and keyboard: what can be done on any screen. Points are thousandths of what was seen, keys the names of `environments.base.KEYS`."""
+"""Mouse and keyboard: what can be done on any screen. Points are thousandths of what was seen, keys those of environments.base.KEYS."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -60,8 +61,8 @@ def _held(value: Any) -> tuple[str, ...]:
 
 Path = Annotated[
     tuple[Thousandths, ...],
+    Field(min_length=2, description="points [x, y], from the first to the last", examples=["[[x,y],[x,y]]"]),
     BeforeValidator(listed),
-    Field(min_length=2, description="points as above, from the first to the last", examples=["[[x, y], [x, y]]"]),
 ]
 Hold = Annotated[
     tuple[str, ...],
@@ -72,6 +73,7 @@ Hold = Annotated[
 Keys = Annotated[str, BeforeValidator(_combination), Field(description="keys joined by +", examples=["ctrl+c"])]
 OneKey = Annotated[str, BeforeValidator(lambda value: join_keys([_known(str(value))])), Field(examples=["shift"])]
 Notches = Annotated[int, Field(ge=-100, le=100)]
+"""Of the mouse wheel."""
 
 
 def _holding(env: Environment) -> HeldInput:
@@ -80,8 +82,19 @@ def _holding(env: Environment) -> HeldInput:
     return env
 
 
+@contextmanager
+def _held_down(env: Environment, keys: Sequence[str]) -> Iterator[None]:
+    """Keys held down meanwhile; released whatever happens."""
+    with ExitStack() as down:
+        for key in keys:
+            keyboard = _holding(env)
+            down.callback(keyboard.key_up, key)
+            keyboard.key_down(key)
+        yield
+
+
 class Click(Tool):
-    """Click at a point: once, or 2 or 3 times for a double or triple click."""
+    """Click at a point. A double click opens things or selects a word, a triple click selects a line."""
 
     name: ClassVar[str] = "click"
     point: At
@@ -119,12 +132,12 @@ class Drag(Tool):
 
 
 class Scroll(Tool):
-    """Turn the mouse wheel at a point: dy notches down (negative: up), dx notches to the right (negative: left)."""
+    """Turn the mouse wheel over a point, to see what lies further down, up, left or right."""
 
     name: ClassVar[str] = "scroll"
     point: At
-    dx: Notches = 0
-    dy: Notches = Field(default=0, examples=[5])
+    dx: Notches = Field(default=0, description="notches to the right; negative: to the left")
+    dy: Notches = Field(default=0, description="notches down; negative: up", examples=[5])
     hold: Hold = ()
 
     @model_validator(mode="after")
@@ -134,16 +147,8 @@ class Scroll(Tool):
         return self
 
     def run(self, env: Environment, seen: Observation) -> ToolResult:
-        point, keyboard = self.point.on(seen), _holding(env) if self.hold else None
-        down: list[str] = []
-        try:
-            for key in self.hold if keyboard else ():
-                keyboard.key_down(key)
-                down.append(key)
-            env.scroll(point, dx=self.dx, dy=self.dy)
-        finally:
-            for key in reversed(down):
-                keyboard.key_up(key)
+        with _held_down(env, self.hold):
+            env.scroll(self.point.on(seen), dx=self.dx, dy=self.dy)
         return ToolResult()
 
 

@@ -15,7 +15,7 @@ class Wait(Tool):
     """Wait for something on the screen to finish."""
 
     name: ClassVar[str] = "wait"
-    seconds: float = Field(default=5.0, ge=0, le=60, allow_inf_nan=False)
+    seconds: float = Field(default=5, ge=0, le=60, allow_inf_nan=False)
 
     def run(self, env: Environment, seen: Observation) -> ToolResult:
         time.sleep(self.seconds)

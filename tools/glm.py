@@ -23,13 +23,12 @@ _WORDS = {"wait": "WAIT", "done": "DONE", "fail": "FAIL"}
 _REMARKS = frozenset(("element_info", "start_element_info", "end_element_info"))
 _WHAT = {"element_info": "what is there"}
 _HOLD = "hold_keys: string, may be left out: keys held down meanwhile, joined by +"
+_WHEEL = ("direction: down | up | left | right", "step: integer 1 to 100, default 5: notches of the wheel", _HOLD)
 _FORMS: dict[str, tuple[Form, ...]] = {
     "click": tuple(Form(Call(name, {"start_box": "[x,y]"} | _WHAT), (_HOLD,)) for name in _SHOWN_CLICKS),
     "hover": (Form(Call("hover", {"start_box": "[x,y]"} | _WHAT)),),
     "drag": (Form(Call("left_drag", {"start_box": "[x,y]", "end_box": "[x,y]"} | _WHAT), (_HOLD,)),),
-    "scroll": (
-        Form(Call("scroll", {"start_box": "[x,y]", "direction": "down", "step": _STEP} | _WHAT), ("direction: down | up | left | right", _HOLD)),
-    ),
+    "scroll": (Form(Call("scroll", {"start_box": "[x,y]", "direction": "down", "step": _STEP} | _WHAT), _WHEEL),),
     "type": (Form(Call("type", {"content": "…"})),),
 }
 
@@ -43,8 +42,8 @@ class Glm:
         return tuple(Form(self._renamed(form.call), form.notes) for form in Plain().forms(tool))
 
     def names(self, tool: type[Tool]) -> frozenset[str]:
-        own = {"click": _CLICKS, "drag": _DRAGS}.get(tool.name, {})
-        return frozenset((tool.name, *own))
+        own = {"click": frozenset(_CLICKS), "drag": frozenset(_DRAGS)}
+        return own.get(tool.name, frozenset()) | {tool.name}
 
     def read(self, call: Call) -> Call:
         """Remarks on the element are left out. Raises ParseError when what the protocol's own arguments say cannot be told."""
