@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
@@ -83,20 +82,30 @@ class Benchmark(Protocol):
         ...
 
 
-def _modules() -> dict[str, ModuleType]:
-    names = (found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    modules = {name: importlib.import_module(f"evals.{name}") for name in names}
-    return {name: module for name, module in modules.items() if callable(getattr(module, "make", None))}
-
-
 def benchmarks() -> tuple[str, ...]:
-    """The names `make_benchmark` knows."""
-    return tuple(sorted(_modules()))
+    """The names `make_benchmark` knows: the modules beside this one that define `make`, found without importing any."""
+    return tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "\ndef make(" in file.read_text(encoding="utf-8")))
 
 
 def make_benchmark(name: str, *, tasks: Sequence[str] = (), seeds: Sequence[int] = (), **options: Any) -> Benchmark:
     """The benchmark in evals/<name>.py. Raises EvalError when there is none of that name, or no such task."""
-    known = _modules()
+    known = benchmarks()
     if name not in known:
-        raise EvalError(f"There is no benchmark {name!r}; there are: {', '.join(sorted(known)) or 'none'}.")
-    return cast("Benchmark", known[name].make(tasks=tasks, seeds=seeds, **options))
+        raise EvalError(f"There is no benchmark {name!r}; there are: {', '.join(known)}.")
+    return cast("Benchmark", importlib.import_module(f"evals.{name}").make(tasks=tasks, seeds=seeds, **options))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """The seeds in "0-49,60": numbers from 0 and ranges with both ends included, each once. Raises EvalError for anything else."""
+    seeds: dict[int, None] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
+        if found is None or int(found[2] or found[1]) < int(found[1]):
+            raise EvalError(f"{part!r} is no seed: give numbers and ranges from low to high, such as 0-49,60.")
+        seeds.update(dict.fromkeys(range(int(found[1]), int(found[2] or found[1]) + 1)))
+    return tuple(seeds)
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """The names in "a, b"."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

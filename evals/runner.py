@@ -34,6 +34,7 @@ from model.base import Model, ModelError
 RUN, RESULT, SUMMARY = "run.json", "result.json", "summary.json"
 ERRORS_IN_A_ROW = 3
 """So many episodes in a row that end in an error stop the run: what is broken will not mend by itself."""
+BY_HAND = "stopped by hand"
 _VERSIONED = ("glimpse", "torch", "transformers", "tokenizers", "playwright", "pillow", "numpy")
 
 
@@ -61,6 +62,12 @@ class Watch:
     episode: Callable[[Episode], None] = lambda episode: None
 
 
+def new_folder(what: str) -> Path:
+    """A name for a run's folder: runs/<date>-<time>-<what>."""
+    slug = re.sub(r"[^\w]+", "-", what.lower()).strip("-")[:40]
+    return Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{slug}"
+
+
 def check_out(out: Path, holds: str = RUN) -> None:
     """Raise EvalError when no run can be written there (something is in the way, or it holds a run already). Writes nothing."""
     if (out / holds).exists():
@@ -80,6 +87,8 @@ def run(benchmark: Benchmark, model: Model, out: Path, plan: Plan, watch: Watch 
     """
     tasks = list(benchmark.tasks())[: plan.limit]
     watch = watch or Watch()
+    if tasks:
+        benchmark.environment(tasks[0]).close()  # what cannot even start is told before anything is written
     _open(out, benchmark, tasks, {"model": model.name, "prompt": plan.prompt, "limits": asdict(plan.limits), "max_steps": plan.max_steps})
     episodes: list[Episode] = []
     stopped = ""
@@ -94,7 +103,7 @@ def run(benchmark: Benchmark, model: Model, out: Path, plan: Plan, watch: Watch 
                 stopped = f"{ERRORS_IN_A_ROW} episodes in a row ended in an error; the last: {episode.reason}"
                 break
     except KeyboardInterrupt:
-        stopped = "stopped by hand"
+        stopped = BY_HAND
     except BaseException as fault:
         stopped = f"{type(fault).__name__}: {fault}"
         raise

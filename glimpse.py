@@ -1,0 +1,323 @@
+"""Glimpse's front door: the command line and the public names. Knows everyone, holds no logic.
+
+The names are looked up when they are first used, so importing this loads no model and no browser.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from agent.agent import Agent
+    from agent.base import Step
+    from agent.policy import Limits
+    from agent.record import RecordError
+    from agent.trajectory import Trajectory
+    from environments.base import ActionError, Environment, EnvironmentFault, Observation, Point
+    from environments.browser import BrowserEnvironment, BrowserOptions
+    from environments.static import StaticEnvironment
+    from evals.base import Benchmark, EvalError, Score, Task, make_benchmark
+    from model import load_model
+    from model.base import Completion, GenerationConfig, Message, Model, ModelError
+    from model.glm4v_moe import Glm4vMoe
+    from model.scripted import ScriptedModel
+    from tools.base import ActionSpace, ParseError, Tool, ToolResult
+
+__all__ = [
+    "ActionError", "ActionSpace", "Agent", "Benchmark", "BrowserEnvironment", "BrowserOptions", "Completion", "Environment",
+    "EnvironmentFault", "EvalError", "GenerationConfig", "Limits", "Message", "Model", "ModelError", "Observation", "ParseError", "Point",
+    "RecordError", "Score", "ScriptedModel", "StaticEnvironment", "Step", "Task", "Tool", "ToolResult", "Trajectory", "load_model",
+    "main", "make_benchmark",
+]  # fmt: skip
+
+_HOMES = {
+    "agent.agent": "Agent",
+    "agent.base": "Step",
+    "agent.policy": "Limits",
+    "agent.record": "RecordError",
+    "agent.trajectory": "Trajectory",
+    "environments.base": "ActionError Environment EnvironmentFault Observation Point",
+    "environments.browser": "BrowserEnvironment BrowserOptions",
+    "environments.static": "StaticEnvironment",
+    "evals.base": "Benchmark EvalError Score Task make_benchmark",
+    "model": "load_model",
+    "model.base": "Completion GenerationConfig Message Model ModelError",
+    "model.scripted": "ScriptedModel",
+    "tools.base": "ActionSpace ParseError Tool ToolResult",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("glimpse")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+app = typer.Typer(
+    help="A GUI agent around Glm4vMoe: it looks at a screenshot and clicks.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 environment or model error, 130 stopped by Ctrl-C. --debug shows a stack trace.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+demos_app = typer.Typer(help="Record demonstrations to train on.", rich_markup_mode=None)
+app.add_typer(demos_app, name="demos")
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="tiny (the embedded one), a checkpoint folder, or a hub id such as zai-org/GLM-4.5V.")
+]
+DeviceOption = Annotated[str | None, typer.Option("--device-map", help="Where the weights go: auto, cpu, cuda:0 …")]
+DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+PromptOption = Annotated[str | None, typer.Option(help="compact, tool_call or desktop. Default: the checkpoint's own, else tool_call.")]
+OutOption = Annotated[Path | None, typer.Option(help="Folder to record in; default: a new one under runs/.")]
+TasksOption = Annotated[str, typer.Option(help="Task names, separated by commas; default: all.")]
+SeedsOption = Annotated[str, typer.Option(help="Such as 0-49,60; default: the benchmark's own.")]
+HeadedOption = Annotated[bool, typer.Option("--headed", help="Show the browser; needs a display.")]
+
+
+@app.callback(invoke_without_command=True)
+def front(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error; may stand anywhere.")] = False,
+) -> None:
+    if version:
+        print(f"glimpse {metadata.version('glimpse')}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="What to do, in plain words.")],
+    url: Annotated[str, typer.Option(help="The page to start at.")],
+    out: OutOption = None,
+    model: ModelOption = "tiny",
+    prompt: PromptOption = None,
+    max_steps: Annotated[int, typer.Option(min=1)] = 30,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long.")] = None,
+    viewport: Annotated[str | None, typer.Option(help="Of the page, in CSS pixels; default: the checkpoint's own, else 1280x720.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(min=0.25, max=8, help="Screenshot pixels for one CSS pixel; default as above, else 1.")
+    ] = None,
+    headed: HeadedOption = False,
+    profile: Annotated[Path | None, typer.Option(help="Folder that keeps cookies and logins between runs.")] = None,
+    device_map: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+) -> None:
+    """Do a task in a browser."""
+    from rich.console import Console
+
+    from agent.agent import Agent
+    from agent.policy import Limits
+    from agent.trajectory import META
+    from environments.browser import BrowserEnvironment, BrowserOptions
+    from evals.report import step_line
+    from evals.runner import check_out, new_folder
+
+    console, out, size = Console(), out or new_folder(task), _size(viewport)
+    check_out(out, META)
+    fresh = not out.exists()
+    loaded = _load(model, prompt, device_map, dtype)
+    own = _own(loaded)
+    view: dict[str, Any] = {"viewport": size} if size else {key: own[key] for key in ("viewport", "region") if key in own}
+    options = BrowserOptions(profile=profile, downloads=out / "downloads")
+    with BrowserEnvironment(url, **view, scale=scale or own.get("scale", 1.0), headless=not headed, options=options) as env:
+        agent = Agent(
+            loaded,
+            env,
+            prompt=prompt or own.get("prompt", "tool_call"),
+            limits=Limits(max_steps=max_steps, max_seconds=seconds),
+            ask=typer.prompt if sys.stdin.isatty() else None,
+            on_step=lambda step: console.print(step_line(step)),
+        )
+        trajectory = agent.run(task, out=out)
+    if trajectory.status == "error":
+        if fresh and not trajectory.steps:
+            rmtree(out)  # nothing was seen, so nothing is left behind
+        print(trajectory.meta["fault"] if "--debug" in sys.argv else f"glimpse: {trajectory.reason}", file=sys.stderr)
+    else:
+        print(f"{trajectory.status}: {trajectory.answer or trajectory.reason}")
+    if out.exists():
+        print(f"Run folder: {out}")
+    raise typer.Exit({"done": 0, "error": 3, "stopped": 130}.get(trajectory.status, 1))
+
+
+@app.command("eval")
+def evaluate(
+    benchmark: Annotated[str, typer.Argument(help="Its name; `glimpse benchmarks` lists them.")],
+    tasks: TasksOption = "",
+    seeds: SeedsOption = "",
+    out: OutOption = None,
+    model: ModelOption = "tiny",
+    prompt: PromptOption = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Instead of the tasks' own budgets.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many episodes.")] = None,
+    headed: HeadedOption = False,
+    device_map: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+) -> None:
+    """Run a benchmark and report success rates."""
+    from evals.base import make_benchmark, parse_names, parse_seeds
+    from evals.runner import check_out, new_folder
+
+    out = out or new_folder(benchmark)
+    chosen = make_benchmark(benchmark, tasks=parse_names(tasks), seeds=parse_seeds(seeds), headless=not headed)
+    check_out(out)
+    _evaluate(chosen, _load(model, prompt, device_map, dtype), out, prompt, max_steps, limit)
+
+
+@app.command()
+def demo() -> None:
+    """Run the embedded model on MiniWoB++: 24 real episodes in a real browser."""
+    from evals.base import make_benchmark
+    from evals.runner import new_folder
+
+    tasks = ("click-test", "click-test-2", "click-tab", "click-dialog")
+    _evaluate(make_benchmark("miniwob", tasks=tasks, seeds=range(6)), _load("tiny", None), new_folder("demo"))
+
+
+@app.command()
+def benchmarks(benchmark: Annotated[str | None, typer.Argument(help="List this one's tasks.")] = None) -> None:
+    """List the benchmarks, or the tasks of one."""
+    from evals.base import benchmarks, make_benchmark
+
+    names = benchmarks() if benchmark is None else dict.fromkeys(task.id for task in make_benchmark(benchmark).tasks())
+    print("\n".join(names))
+
+
+@demos_app.command("miniwob")
+def demos_miniwob(
+    out: Annotated[Path, typer.Option(help="Folder of the data set; what it holds already is not recorded again.")],
+    seeds: Annotated[str, typer.Option(help="Such as 10000-10999; seeds below 10000 are for testing and are refused.")],
+    tasks: TasksOption = "",
+    stray: Annotated[float, typer.Option(min=0, max=1, help="Share of demonstrations that begin with a miss.")] = 0.1,
+) -> None:
+    """Let scripted oracles solve MiniWoB++ tasks through the real environment."""
+    from evals.base import parse_names, parse_seeds
+    from evals.demonstrations import record
+    from evals.oracles import ORACLE_TASKS
+
+    kept = record(
+        parse_names(tasks) or ORACLE_TASKS, parse_seeds(seeds), out, stray=stray, done=lambda one: print(one.task, one.seed, one.reward)
+    )
+    print(f"{kept} demonstrations in {out}")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of demonstrations.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],
+    minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
+    seed: int = 0,
+) -> None:
+    """Train a small Glm4vMoe on demonstrations; the last twentieth of them is held out."""
+    from evals.demonstrations import examples
+    from evals.report import progress_line
+    from model.train import TrainConfig, fit
+
+    found = list(examples(data))
+    kept = len(found) - len(found) // 20
+    config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
+    fit(found[:kept], found[kept:], out, config, lambda progress: print(progress_line(progress), flush=True))
+
+
+@app.command()
+def setup() -> None:
+    """Get a browser and its fonts, if they are missing."""
+    from environments.browser.install import install
+
+    install(lambda line: print(line, flush=True))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has for the job, and how to get what is missing."""
+    from evals.doctor import checks
+
+    found = checks()
+    for check in found:
+        state = "ok" if check.ok else "missing" if check.needed else "optional"
+        print(f"{state:9} {check.part:15} {check.found}{f' – to get it: {check.remedy}' if check.remedy else ''}")
+    raise typer.Exit(0 if all(check.ok or not check.needed for check in found) else 3)
+
+
+def _load(model: str, prompt: str | None, device_map: str | None = None, dtype: str = "auto") -> Glm4vMoe:
+    from agent.prompts.base import prompts
+    from evals.base import EvalError
+    from model import load_model
+
+    if prompt not in (None, *prompts()):  # told before the weights are read
+        raise EvalError(f"There is no prompt {prompt!r}; there are: {', '.join(prompts())}.")
+    return load_model(model, device_map=device_map, dtype=dtype)  # type: ignore[arg-type]  # load_model checks the name
+
+
+def _own(model: Glm4vMoe) -> dict[str, Any]:
+    """What a checkpoint says of its own use, under "glimpse" in its config.json: prompt, viewport, region, scale."""
+    return dict(getattr(model.model.config, "glimpse", None) or {})
+
+
+def _evaluate(
+    benchmark: Benchmark, model: Glm4vMoe, out: Path, prompt: str | None = None, max_steps: int | None = None, limit: int | None = None
+) -> None:
+    from evals.report import run_and_tell
+    from evals.runner import BY_HAND, Plan
+
+    try:
+        plan = Plan(prompt or _own(model).get("prompt", "tool_call"), max_steps=max_steps, limit=limit)
+        summary = run_and_tell(benchmark, model, out, plan)
+    finally:
+        benchmark.close()
+    raise typer.Exit(0 if summary.complete else 130 if summary.stopped == BY_HAND else 3)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    width, _, height = (text or "").lower().partition("x")
+    if text is not None and not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise typer.BadParameter(f"{text!r} is no size: write WIDTHxHEIGHT, such as 1280x720.")
+    return (int(width), int(height)) if text else None
+
+
+def _told(fault: Exception) -> tuple[str, int]:
+    """One line for a person, and the exit code: 2 for a request that cannot be met, 3 for what failed although the request was right."""
+    from agent.record import RecordError
+    from environments.base import EnvironmentFault
+    from evals.base import EvalError
+    from model.base import ModelError
+
+    usage = typer.BadParameter.mro()[1]  # click's UsageError, which typer keeps under changing names
+    code = 2 if isinstance(fault, EvalError | RecordError | OSError | usage) else 3
+    text = " ".join(str(getattr(fault, "format_message", fault.__str__)()).split())
+    if code == 3 and not isinstance(fault, EnvironmentFault | ModelError):
+        text = f"{type(fault).__name__}: {text} (--debug shows where)"
+    return text, code
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ends the process with its exit code. An error is one line, and a stack trace with --debug."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app([argument for argument in given if argument != "--debug"], standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except Exception as fault:  # the border of the process: whatever it is, the user gets one line and an exit code
+        if "--debug" in given:
+            raise
+        text, code = _told(fault)
+        print(f"glimpse: {text}", file=sys.stderr)
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()
