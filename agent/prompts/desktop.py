@@ -43,7 +43,7 @@ class DesktopPrompt:
         for step in steps:
             shown = step.index >= len(steps) - self.window
             parts += self._words.before(step.index + 1), step.seen.screenshot.reduce(2) if shown else self._words.omitted()
-            parts.append(self._words.after(step, self.actions.render(step.action) if step.action else ""))
+            parts.append(self._words.after(step, self.actions.render(step.action) if step.action else "").rstrip("\n"))
         memory = next((step.memory for step in reversed(steps) if step.memory), "[]")
         parts += self._words.tail(memory, self.notes, seen), seen.screenshot
         return [Message("user", _joined(parts))]

@@ -56,4 +56,6 @@ def seen(colour: int = 0, notices: tuple[str, ...] = (), url: str | None = None,
 
 def did(index: int, action: Tool | None, colour: int = 0, *, text: str = "", tokens: int = 0, error: str = "") -> Step:
     """A step as the loop would have made it."""
-    return Step(index, seen(colour), Completion(text, completion_tokens=tokens), action, ToolResult(error=error), thought=text)
+    return Step(
+        index, seen(colour), Completion(text, completion_tokens=tokens), action, ToolResult(error=error), thought=text if action else ""
+    )
