@@ -5,6 +5,7 @@ Knows nothing of models, actions or tasks; imports no browser and no display.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -102,7 +103,7 @@ class Environment(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
 @runtime_checkable
@@ -151,6 +152,12 @@ class Browser(Environment, Protocol):
         ...
 
 
+def check_inside(point: Point, size: tuple[int, int]) -> None:
+    """Raise ActionError, naming the size, when a point lies outside a screenshot of that width and height in pixels."""
+    if not (0 <= point.x < size[0] and 0 <= point.y < size[1]):
+        raise ActionError(f"({point.x}, {point.y}) lies outside the screenshot, which is {size[0]} by {size[1]} pixels.")
+
+
 _NAMED = (
     "ctrl alt shift meta enter tab escape backspace delete insert space up down left right home end pageup pagedown "
     "capslock numlock scrolllock printscreen pause contextmenu"
@@ -184,4 +191,6 @@ def key_name(name: str) -> str:
             return candidate
         if candidate in _ALIASES:
             return _ALIASES[candidate]
-    raise ActionError(f"There is no key {name!r}. Use names such as ctrl, alt, shift, enter, tab, escape, up, pagedown, f5, or one character.")
+    raise ActionError(
+        f"There is no key {name!r}. Use ctrl, alt, shift, enter, tab, escape, up, pagedown, f5 and the like, or one character."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 from collections.abc import Sequence
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 from PIL import Image
 
-from environments.base import ActionError, Button, Observation, Point, key_name
+from environments.base import Button, Observation, Point, check_inside, key_name
 
 
 class StaticEnvironment:
@@ -54,15 +55,13 @@ class StaticEnvironment:
         """Nothing is held."""
 
     def _on(self, point: Point) -> Point:
-        width, height = self._image.size
-        if not (0 <= point.x < width and 0 <= point.y < height):
-            raise ActionError(f"({point.x}, {point.y}) lies outside the screenshot, which is {width} by {height} pixels.")
+        check_inside(point, self._image.size)
         return point
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
 

@@ -46,7 +46,8 @@ def _downloaded() -> list[Path]:
     """The Chromiums in playwright's own folder, oldest revision first."""
     cache = Path.home() / ("Library/Caches" if os.uname().sysname == "Darwin" else ".cache") / "ms-playwright"
     folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or cache)
-    found = [path for pattern in ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*") for path in folder.glob(f"chromium-*/{pattern}")]
+    patterns = ("chromium-*/chrome-linux*/chrome", "chromium-*/chrome-mac*/*.app/Contents/MacOS/*")
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
     return sorted(found, key=lambda path: int(path.relative_to(folder).parts[0].rpartition("-")[2]))
 
 

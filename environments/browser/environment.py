@@ -1,31 +1,42 @@
-"""A real Chromium as an environment: screenshots equal to what a person sees, mouse and keyboard in pixels of the screenshot."""
+"""A real Chromium as an environment: screenshots equal to what a person sees, mouse and keyboard in pixels of the screenshot.
+
+The public methods are synchronous and bounded; the work is done on an event loop of the environment's own thread.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-import time
-from collections.abc import Coroutine, Sequence
+import asyncio
+import builtins
+import os
+import weakref
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from PIL import Image
-from playwright.async_api import Error
+from playwright.async_api import Error, Page
 
 from environments.base import ActionError, Button, EnvironmentFault, Observation, Point
-from environments.browser import hands
+from environments.browser import hands, picker, visits
 from environments.browser.chromium import Chromium, first_line
+from environments.browser.keys import playwright_key
+from environments.browser.look import look
 from environments.browser.loop import LoopThread
 from environments.browser.options import BrowserOptions
 from environments.browser.session import Session
-from environments.browser.settle import settle
-from environments.browser.tab import Tab
+from environments.browser.view import View
 
-LAUNCH_BOUND = 60.0
+Result = TypeVar("Result")
+LAUNCH_BOUND = 90.0
+"""Seconds for starting Chromium and opening the first page on a busy machine."""
+SPARE = 15.0
+"""Seconds beyond the inner bounds after which the browser itself counts as dead."""
 
 
 class BrowserEnvironment:
-    """One window of Chromium; see `environments.base.Browser` for the verbs."""
+    """One window of Chromium, with the verbs of `environments.base.Browser` and `HeldInput`.
+
+    In `Observation.tabs` a tab is "title — address"; the current one begins with "* ".
+    """
 
     def __init__(
         self,
@@ -37,118 +48,215 @@ class BrowserEnvironment:
         region: tuple[int, int] | None = None,
         options: BrowserOptions | None = None,
     ) -> None:
-        """url: where reset goes. viewport: of the page, in CSS pixels. scale: screenshot pixels for one CSS pixel.
+        """url: where reset goes. viewport: the page's, in CSS pixels. scale: screenshot pixels for one CSS pixel.
 
         region: width and height, in CSS pixels, of the top-left part of the viewport that is seen; None is all of it.
         """
-        self._url, self._scale = url, scale
-        self._seen = region or viewport
-        self._clipped = scale != 1 or self._seen != viewport
+        self._url = url
         self._options = options or BrowserOptions()
-        context = {
-            "viewport": {"width": viewport[0], "height": viewport[1]},
-            "device_scale_factor": scale,
-            "permissions": list(self._options.permissions),
-        }
-        self._chromium = Chromium(headless, self._options, context)
+        self._view = View(region or viewport, scale, whole=region in (None, viewport))
+        self._chromium = Chromium(
+            headless,
+            self._options,
+            {
+                "viewport": {"width": viewport[0], "height": viewport[1]},
+                "device_scale_factor": scale,
+                "permissions": list(self._options.permissions),
+            },
+        )
         self._loop: LoopThread | None = None
         self._session: Session | None = None
+        self._end: Callable[[], object] = lambda: None
+
+    # looking
 
     def reset(self) -> Observation:
         """Open the start address in a fresh page. Raises EnvironmentFault when there is no browser or the address cannot be opened."""
         if self._loop is None:
             self._loop = LoopThread("browser")
-        return self._loop.run(self._begin(), LAUNCH_BOUND)
+            self._end = weakref.finalize(self, _end, self._loop, self._chromium)
+        return self._run(self._begin(), LAUNCH_BOUND)
 
     async def _begin(self) -> Observation:
-        self._session = Session(await self._chromium.fresh(), self._options)
+        if self._session is not None:
+            self._session.leave()
+        context = await self._chromium.fresh()
+        self._session = Session(context, self._options, lambda: self._chromium.running)
+        await context.add_init_script(picker.OPEN_IN_PAGE)
         await self._session.open()
-        tab = await self._session.current()
-        try:
-            await tab.page.goto(self._url, wait_until="commit", timeout=self._options.navigation_timeout * 1000)
-        except Error as error:
-            raise EnvironmentFault(f"{self._url} cannot be opened: {first_line(error)}") from error
-        return await self._look()
+        await visits.begin(self._session, self._url)
+        return await look(self._session, self._view)
 
     def observe(self) -> Observation:
-        return self._run(self._look(), 30)
-
-    async def _look(self) -> Observation:
-        session = self._here()
-        tab = await session.current()
-        await settle(tab, session.acted, self._options.navigation_timeout, self._options.settle_timeout)
-        png = await self._capture(tab)
-        screenshot = Image.open(io.BytesIO(png)).convert("RGB")
-        return Observation(screenshot, tab.page.url, (), session.take_notices(), png)
-
-    async def _capture(self, tab: Tab) -> bytes:
-        """PNG of the viewport. Without a clip, Chromium captures one pixel for a CSS pixel whatever the scale; a clip counts from the page's top."""
-        asked: dict[str, Any] = {"format": "png", "optimizeForSpeed": True}
-        if self._clipped:
-            view = (await tab.cdp.send("Page.getLayoutMetrics"))["cssVisualViewport"]
-            width, height = self._seen
-            asked["clip"] = {"x": view["pageX"], "y": view["pageY"], "width": width, "height": height, "scale": self._scale}
-        return base64.b64decode((await tab.cdp.send("Page.captureScreenshot", asked))["data"])
-
-    def move(self, point: Point) -> None:
-        self._act(lambda tab: tab.page.mouse.move(*self._spot(point)))
-
-    def click(self, point: Point, *, button: Button = "left", count: int = 1, hold: Sequence[str] = ()) -> None:
-        self._act(lambda tab: hands.click(tab.page, self._spot(point), button, count, hold))
-
-    def drag(self, path: Sequence[Point], *, button: Button = "left", hold: Sequence[str] = ()) -> None:
-        spots = [self._spot(point) for point in path]
-        self._act(lambda tab: hands.drag(tab.page, spots, button, hold))
-
-    def scroll(self, point: Point, *, dx: int = 0, dy: int = 0) -> None:
-        self._act(lambda tab: hands.scroll(tab.page, self._spot(point), dx, dy))
-
-    def type(self, text: str) -> None:
-        self._act(lambda tab: hands.type_text(tab.page, text))
-
-    def press(self, *keys: str) -> None:
-        self._act(lambda tab: hands.press(tab.page, keys))
+        bound = self._options.navigation_timeout + self._options.settle_timeout
+        return self._run(look(self._here(), self._view), 4 * bound + SPARE)
 
     def evaluate(self, script: str, argument: object = None) -> Any:
-        """The value of JavaScript in the current page (an expression, or a function given the argument), within the action bound."""
-        return self._run(self._evaluate(script, argument), self._options.action_timeout)
+        """The value of JavaScript in the current page: an expression, or a function given the argument.
+
+        Raises ActionError when it throws or is not done within the action bound.
+        """
+        return self._run(self._evaluate(script, argument), self._options.action_timeout + SPARE)
 
     async def _evaluate(self, script: str, argument: object) -> Any:
-        return await (await self._here().current()).page.evaluate(script, argument)
+        tab = await self._here().current()
+        try:
+            return await asyncio.wait_for(tab.page.evaluate(script, argument), self._options.action_timeout)
+        except TimeoutError:
+            raise ActionError("The script is not done in time.") from None
+        except Error as error:
+            raise ActionError(first_line(error)) from error
 
-    def _spot(self, point: Point) -> tuple[float, float]:
-        """A pixel of the screenshot in CSS pixels; the only conversion."""
-        width, height = (round(side * self._scale) for side in self._seen)
-        if not (0 <= point.x < width and 0 <= point.y < height):
-            raise ActionError(f"({point.x}, {point.y}) lies outside the screenshot, which is {width} by {height} pixels.")
-        return point.x / self._scale, point.y / self._scale
+    # mouse and keyboard
 
-    def _act(self, verb: Any) -> None:
-        self._run(self._do(verb), self._options.action_timeout + 5)
+    def move(self, point: Point) -> None:
+        x, y = self._view.spot(point)
+        self._act(lambda page: page.mouse.move(x, y))
 
-    async def _do(self, verb: Any) -> None:
+    def click(self, point: Point, *, button: Button = "left", count: int = 1, hold: Sequence[str] = ()) -> None:
+        spot = self._view.spot(point)
+        self._act(lambda page: hands.click(page, spot, button, count, hold))
+
+    def drag(self, path: Sequence[Point], *, button: Button = "left", hold: Sequence[str] = ()) -> None:
+        """Press at the first point of the path, pass through the others, release at the last."""
+        if len(path) < 2:
+            raise ActionError("A drag needs at least two points.")
+        spots = [self._view.spot(point) for point in path]
+        self._act(lambda page: hands.drag(page, spots, button, hold))
+
+    def scroll(self, point: Point, *, dx: int = 0, dy: int = 0) -> None:
+        """A notch is 100 CSS pixels."""
+        spot = self._view.spot(point)
+        self._act(lambda page: hands.scroll(page, spot, dx, dy))
+
+    def type(self, text: str) -> None:
+        """Keys of a US keyboard are pressed, other characters inserted; a newline is Enter, a tab is Tab. Long text goes in by the line."""
+        self._act(lambda page: hands.type_text(page, text), self._options.action_timeout + len(text) / 100)
+
+    def press(self, *keys: str) -> None:
+        self._act(lambda page: hands.press(page, keys))
+
+    def mouse_down(self, point: Point, *, button: Button = "left") -> None:
+        spot = self._view.spot(point)
+        self._act(lambda page: hands.mouse_down(page, spot, button))
+
+    def mouse_up(self, point: Point, *, button: Button = "left") -> None:
+        spot = self._view.spot(point)
+        self._act(lambda page: hands.mouse_up(page, spot, button))
+
+    def key_down(self, key: str) -> None:
+        name = playwright_key(key)
+        self._act(lambda page: page.keyboard.down(name))
+
+    def key_up(self, key: str) -> None:
+        name = playwright_key(key)
+        self._act(lambda page: page.keyboard.up(name))
+
+    # the browser
+
+    def goto(self, url: str) -> None:
+        """An address without a scheme is taken for https, a local one for http."""
+        self._visit(lambda session: visits.goto(session, url))
+
+    def back(self) -> None:
+        self._visit(lambda session: visits.travel(session, -1))
+
+    def forward(self) -> None:
+        self._visit(lambda session: visits.travel(session, 1))
+
+    def reload(self) -> None:
+        self._visit(visits.reload)
+
+    def new_tab(self, url: str = "") -> None:
+        self._visit(lambda session: visits.new_tab(session, url))
+
+    def switch_tab(self, index: int) -> None:
+        self._visit(lambda session: visits.switch_tab(session, index))
+
+    def close_tab(self, index: int | None = None) -> None:
+        """Close a tab; the current one when no index is given."""
+        self._visit(lambda session: visits.close_tab(session, index))
+
+    def select_option(self, point: Point, option: str) -> None:
+        """Choose by text or value in the drop-down list at a point; an unknown option raises ActionError, naming those there are."""
+        spot = self._view.spot(point)
+        self._act(lambda page: picker.select_option(page, spot, option))
+
+    def upload(self, paths: Sequence[str]) -> None:
+        """Give files to the file chooser that is open. Raises ActionError when none is, or a file does not exist."""
+        missing = [path for path in paths if not os.path.exists(path)]
+        if missing or not paths:
+            raise ActionError(f"There is no file {', '.join(missing)}." if missing else "Name at least one file.")
+        self._visit(lambda session: visits.upload(session, [os.path.abspath(path) for path in paths]))
+
+    def answer_dialog(self, accept: bool, text: str = "") -> None:
+        """Accept or dismiss the JavaScript dialog that is open; a prompt accepted without text keeps what its field holds."""
+        self._run(self._answer(accept, text), self._options.action_timeout + SPARE)
+
+    async def _answer(self, accept: bool, text: str) -> None:
         session = self._here()
-        await session.act(verb(await session.current()), self._options.action_timeout)
+        tab = await session.current()
+        if tab.dialog is None:
+            raise ActionError("No dialog is open.")
+        await session.act(session.answer(tab, accept, text), self._options.action_timeout)
+
+    # underneath
+
+    def _act(self, verb: Callable[[Page], Coroutine[Any, Any, None]], seconds: float = 0) -> None:
+        """Do something to the current page."""
+
+        async def on_page(session: Session) -> None:
+            tab = await session.current()
+            if tab.hung and not await tab.responds(visits.PROBE):
+                raise ActionError("The page still does not respond. Go to another address or close the tab.")
+            await verb(tab.page)
+
+        self._bounded(on_page, seconds or self._options.action_timeout)
+
+    def _visit(self, verb: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
+        self._bounded(verb, self._options.navigation_timeout + 4 * visits.PROBE)
+
+    def _bounded(self, verb: Callable[[Session], Coroutine[Any, Any, None]], seconds: float) -> None:
+        async def bounded() -> None:
+            session = self._here()
+            for tab in list(session.tabs):
+                await session.answer_by_default(tab)
+            await session.current()
+            await session.act(verb(session), seconds)
+
+        self._run(bounded(), seconds + SPARE)
 
     def _here(self) -> Session:
         if self._session is None:
             raise EnvironmentFault("The browser is not open: call reset() first.")
         return self._session
 
-    def _run(self, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
+    def _run(self, work: Coroutine[Any, Any, Result], seconds: float) -> Result:
         if self._loop is None:
             work.close()
             raise EnvironmentFault("The browser is not open: call reset() first.")
-        return self._loop.run(work, seconds)
+        try:
+            return self._loop.run(work, seconds)
+        except TimeoutError as error:
+            raise EnvironmentFault(f"The browser did not answer within {seconds:g} s; reset() starts a new one.") from error
 
     def close(self) -> None:
-        if self._loop is not None:
-            self._loop.run(self._chromium.close(), 15)
-            self._loop.close()
+        """End the browser and remove what was downloaded to a temporary folder."""
+        if self._session is not None:
+            self._session.downloads.close()
+        self._end()
         self._loop = self._session = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _end(loop: LoopThread, chromium: Chromium) -> None:
+    """Also called at the end of the process, and when an environment is forgotten unclosed."""
+    try:
+        loop.run(chromium.close(), SPARE)
+    finally:
+        loop.close()

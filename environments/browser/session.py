@@ -4,82 +4,232 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from playwright.async_api import BrowserContext, Dialog, Error, FileChooser, Page
 
-from environments.base import ActionError
-from environments.browser.chromium import first_line
+from environments.base import ActionError, EnvironmentFault
+from environments.browser.chromium import first_line, gone_is_fine
+from environments.browser.downloads import Downloads
 from environments.browser.options import BrowserOptions
 from environments.browser.tab import Tab
+
+CLOSED = "The browser has closed; reset() starts a new one."
+TAB_BOUND = 5.0
+"""Seconds in which the browser itself must have opened or closed a tab."""
 
 
 class Session:
     """Tabs in the order they were opened, one of them current. Everything here runs on the browser's event loop."""
 
-    def __init__(self, context: BrowserContext, options: BrowserOptions) -> None:
-        self._context, self._options = context, options
+    def __init__(self, context: BrowserContext, options: BrowserOptions, alive: Callable[[], bool]) -> None:
+        self._context, self.options, self._alive = context, options, alive
         self.tabs: list[Tab] = []
+        self.downloads = Downloads(options.downloads, self.tell)
+        self.interrupted = asyncio.Event()
+        self.acted, self.looked = time.monotonic(), 0.0
+        self.png: bytes | None = None
         self._current: Tab | None = None
         self._notices: list[str] = []
-        self._opening: set[Page] = set()
-        self.interrupted = asyncio.Event()
-        self.acted = time.monotonic()
+        self._answering: asyncio.Task[None] | None = None
+        self._expected = False
+        self._lost = ""
         context.on("page", self._appeared)
 
     async def open(self) -> None:
-        """Begin with one blank tab; pages a persistent profile has open are closed."""
+        """Begin with one blank tab; the pages that a persistent profile has open are closed."""
         old = self._context.pages
-        page = await self._context.new_page()
-        for each in old:
-            await each.close()
-        await self._adopt(page)
-        self._notices.clear()
+        await self.new_tab()
+        for page in old:
+            await gone_is_fine(page.close())
 
-    async def current(self) -> Tab:
-        """The tab that is seen and acted on; a blank one when the last has closed."""
-        if self._current is None:
-            await self._adopt(await self._context.new_page())
-        assert self._current is not None
-        return self._current
+    def leave(self) -> None:
+        """Hear no more of the context."""
+        self._context.remove_listener("page", self._appeared)
+        self.downloads.close()
 
     def tell(self, notice: str) -> None:
         self._notices.append(notice)
 
     def take_notices(self) -> tuple[str, ...]:
-        told, self._notices = tuple(self._notices), []
-        return told
+        """What has happened since they were last taken, and the dialog that is open."""
+        told, self._notices = self._notices, []
+        dialog = self._current and self._current.dialog
+        return (*told, describe(dialog)) if dialog else tuple(told)
+
+    async def current(self) -> Tab:
+        """The tab that is seen and acted on: reloaded in a new one after a crash, a blank one when the last has closed."""
+        if not self._alive():
+            raise EnvironmentFault(CLOSED)
+        if self._current is None:
+            return await self.new_tab()
+        if self._current.crashed:
+            return await self._recover(self._current)
+        return self._current
+
+    async def show(self, tab: Tab) -> None:
+        self._current = tab
+        await asyncio.wait_for(tab.page.bring_to_front(), TAB_BOUND)
+
+    async def new_tab(self) -> Tab:
+        """A blank tab, which becomes the current one."""
+        self._expected = True
+        try:
+            page = await asyncio.wait_for(self._context.new_page(), TAB_BOUND)
+        except Error as error:
+            raise EnvironmentFault(CLOSED) from error
+        finally:
+            self._expected = False
+        return self._adopt(page)
+
+    async def replace(self, tab: Tab, notice: str) -> Tab:
+        """A blank tab in the place of one that is beyond help."""
+        self.tell(notice)
+        new = await self.new_tab()
+        if tab in self.tabs:
+            self.tabs.remove(new)
+            self.tabs[self.tabs.index(tab)] = new
+        await gone_is_fine(tab.page.close())
+        return new
+
+    async def _recover(self, tab: Tab) -> Tab:
+        """The crashed tab's address in a new tab; a blank one when it has just crashed there before."""
+        again, self._lost = tab.address == self._lost, tab.address
+        if again:
+            return await self.replace(tab, f"The tab crashed again at {tab.address}; a blank tab has taken its place.")
+        new = await self.replace(tab, f"The tab crashed; {tab.address} was loaded again in a new one, and what was entered there is lost.")
+        with suppress(Error):
+            await new.page.goto(tab.address, wait_until="commit", timeout=self.options.navigation_timeout * 1000)
+        return new
+
+    def is_current(self, tab: Tab) -> bool:
+        return self._current is tab
 
     def _appeared(self, page: Page) -> None:
-        asyncio.ensure_future(self._adopt(page))
+        if not self._expected:
+            self.tell("A new tab has opened and is now the current one.")
+        self._adopt(page)
 
-    async def _adopt(self, page: Page) -> Tab:
-        for tab in self.tabs:
-            if tab.page is page:
-                return tab
-        tab = await Tab.of(page)
+    def _adopt(self, page: Page) -> Tab:
+        known = next((tab for tab in self.tabs if tab.page is page), None)
+        if known is not None:
+            return known
+        if self._current is not None:
+            self._current.window_opened()
+            self._current.changed.set()
+        tab = Tab(page)
+        page.on("dialog", lambda dialog: self._asked(tab, dialog))
+        page.on("filechooser", lambda chooser: self._choosing(tab, chooser))
+        page.on("download", self.downloads.receive)
+        page.on("crash", lambda _: self._crashed(tab))
+        page.on("close", lambda _: self._closed(tab))
         self.tabs.append(tab)
         self._current = tab
         return tab
 
-    async def act(self, verb: Coroutine[Any, Any, None], seconds: float) -> None:
-        """Do a verb until it is done, something interrupts it, or the bound passes.
+    def _asked(self, tab: Tab, dialog: Dialog) -> None:
+        tab.dialog = dialog
+        self._current = tab
+        self.interrupted.set()
+        asyncio.get_running_loop().call_later(self.options.dialog_timeout, self._overdue, tab, dialog)
 
-        Raises ActionError when the page refuses, has gone or does not respond.
-        """
+    def _overdue(self, tab: Tab, dialog: Dialog) -> None:
+        if tab.dialog is dialog:
+            self._answering = asyncio.ensure_future(self.answer_by_default(tab))
+
+    async def answer_by_default(self, tab: Tab) -> None:
+        """Accept an alert, dismiss every other dialog, and tell."""
+        if (dialog := tab.dialog) is None:
+            return
+        accept = dialog.type == "alert"
+        self.tell(f"The {dialog.type} dialog {dialog.message!r} was {'accepted' if accept else 'dismissed'}, as it was not answered.")
+        await self.answer(tab, accept, "")
+
+    async def answer(self, tab: Tab, accept: bool, text: str) -> None:
+        dialog, tab.dialog = tab.dialog, None
+        if dialog is not None:
+            tab.leaving = tab.leaving and accept
+            with suppress(Error):  # it went away by itself, with its page
+                await (dialog.accept(text or dialog.default_value) if accept else dialog.dismiss())
+
+    def _choosing(self, tab: Tab, chooser: FileChooser) -> None:
+        tab.chooser = chooser
+        several = "one or more files" if chooser.is_multiple() else "a file"
+        self.tell(f"The page asks for {several}: answer with upload.")
+
+    def _crashed(self, tab: Tab) -> None:
+        tab.crashed = True
+        tab.dialog = None
+        self.interrupted.set()
+        tab.changed.set()
+
+    def _closed(self, tab: Tab) -> None:
+        if tab not in self.tabs:
+            return
+        self.tabs.remove(tab)
+        tab.dialog = None
+        if tab is self._current:
+            self._current = self.tabs[-1] if self.tabs else None
+            self.interrupted.set()
+            if not tab.leaving:
+                left = "another" if self.tabs else "a blank one"
+                self.tell(f"The tab {tab.title or tab.address!r} closed itself; {left} is now current.")
+
+    async def guard(self, work: Coroutine[Any, Any, None], seconds: float) -> bool:
+        """Whether the work was done before a dialog, a crash or the closing of its tab; raises TimeoutError after the bound."""
         self.interrupted.clear()
-        self.acted = time.monotonic()
-        doing = asyncio.ensure_future(verb)
+        doing = asyncio.ensure_future(work)
+        doing.add_done_callback(_retrieve)
         stop = asyncio.ensure_future(self.interrupted.wait())
         await asyncio.wait({doing, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not doing.done():
             doing.cancel()
-            if self.interrupted.is_set():
-                return
-            raise ActionError(f"The page does not respond: nothing came back within {seconds:g} s. Go to another address or close the tab.")
-        try:
+            if not self.interrupted.is_set():
+                raise TimeoutError
+            return False
+        if not self.interrupted.is_set():
             doing.result()
+        return True
+
+    async def act(self, verb: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Do a verb until it is done, something interrupts it, or the bound passes.
+
+        Raises ActionError when the page refuses, crashes or does not respond; EnvironmentFault when the browser has closed.
+        """
+        self.acted = time.monotonic()
+        tab = self._current
+        try:
+            await self.guard(verb, seconds)
+        except TimeoutError:
+            if tab is not None:
+                tab.hung = True
+            raise ActionError(f"The page does not respond (for {seconds:g} s). Go to another address or close the tab.") from None
         except Error as error:
+            await self._explain(error)
+        if not self._alive():
+            raise EnvironmentFault(CLOSED)
+        if tab is not None and tab.crashed:
+            raise ActionError("The tab crashed while this was done; it is loaded again.")
+
+    async def _explain(self, error: Error) -> None:
+        """Raise what a failed verb means, once the event that tells why has had its chance to come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.interrupted.wait(), 0.2)
+        if self._alive() and not self.interrupted.is_set():
             raise ActionError(first_line(error)) from error
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Take the exception of work that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+def describe(dialog: Dialog) -> str:
+    """A dialog in words, with the way to answer it."""
+    default = f" (its field holds {dialog.default_value!r})" if dialog.default_value else ""
+    says = "asks whether to leave this page" if dialog.type == "beforeunload" else f"says {dialog.message!r}"
+    return f"A {dialog.type} dialog {says}{default}: answer it with answer_dialog."

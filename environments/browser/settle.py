@@ -12,13 +12,14 @@ from environments.browser.tab import Tab
 CALM = 0.5
 """Seconds. A request that is still open after this long without any other is taken for a long poll; a page that has been moving
 for this long is taken for one that always moves."""
+GRACE = 0.3
+"""Seconds beyond its own bound that the resting script is given before the page counts as hung."""
 
 REST = """
 (async (loading, moving) => {
   const within = (promise, limit) => Promise.race([promise, new Promise(done => setTimeout(done, Math.max(0, limit)))]);
   if (document.readyState !== 'complete')
     await within(new Promise(done => addEventListener('load', done, {once: true})), loading);
-  const frame = () => within(new Promise(requestAnimationFrame), 100);
   const end = performance.now() + moving;
   let moved = false;
   const note = () => { moved = true; };
@@ -29,7 +30,7 @@ REST = """
     each => each.playState === 'running' && each.effect && isFinite(each.effect.getComputedTiming().endTime));
   for (let calm = 0; calm < 2 && performance.now() < end; calm += 1) {
     moved = false;
-    await frame();
+    await within(new Promise(requestAnimationFrame), 100);
     const motions = passing();
     if (motions.length)
       await within(Promise.allSettled(motions.map(each => each.finished)), end - performance.now());
@@ -37,47 +38,55 @@ REST = """
   }
   watch.disconnect();
   document.removeEventListener('scroll', note, {capture: true});
+  return document.title;
 })(%d, %d)
 """
+"""Ends after two frames in which nothing was changed, scrolled or in passing motion (endless motion is not waited for)."""
 
 
 async def settle(tab: Tab, since: float, navigation: float, bound: float) -> bool:
-    """Wait for the page to answer what began at `since` (time.monotonic) and to rest; whether it did within `bound` seconds.
+    """Wait for the page to answer what began at `since` (time.monotonic) and to rest; whether it has.
 
-    A navigation in flight is waited for first, for up to `navigation` seconds.
+    A navigation in flight is waited for first, for up to `navigation` seconds; then all else, for up to `bound` seconds.
+    Raises TimeoutError when the page's scripts do not let it answer.
     """
     await _arrive(tab, navigation)
     end = time.monotonic() + bound
     while (left := end - time.monotonic()) > 0:
-        if tab.dialog or tab.crashed or tab.page.is_closed():
-            return True
         if not await _rest(tab, left):
             continue
-        if not tab.loading(since):
+        if tab.navigating:
+            await _arrive(tab, min(navigation, left))
+            continue
+        if not (tab.loading(since) or tab.opening):
             return True
-        tab.traffic.clear()
-        try:
-            await asyncio.wait_for(tab.traffic.wait(), min(CALM, left))
-        except TimeoutError:
+        if not await _changes(tab, min(CALM, left)):
             return True
-    return False
+    return not tab.navigating
 
 
 async def _arrive(tab: Tab, bound: float) -> None:
     end = time.monotonic() + bound
-    while tab.navigating and not tab.dialog and (left := end - time.monotonic()) > 0:
-        tab.traffic.clear()
-        try:
-            await asyncio.wait_for(tab.traffic.wait(), min(CALM, left))
-        except TimeoutError:
-            continue
+    while tab.navigating and (left := end - time.monotonic()) > 0:
+        await _changes(tab, min(CALM, left))
+
+
+async def _changes(tab: Tab, bound: float) -> bool:
+    """Whether a request begins or ends, or a page arrives, within the bound."""
+    tab.changed.clear()
+    try:
+        await asyncio.wait_for(tab.changed.wait(), bound)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _rest(tab: Tab, bound: float) -> bool:
-    """Whether the script ran to its end; a navigation takes its document away."""
+    """Whether the script ran to its end; it does not when a navigation takes its document away."""
+    script = REST % (bound * 1000, min(bound, CALM) * 1000)
     try:
-        await asyncio.wait_for(tab.evaluate_apart(REST % (bound * 1000, CALM * 1000)), bound + 0.2)
+        tab.title = await asyncio.wait_for(tab.evaluate_apart(script), bound + CALM + GRACE) or ""
     except Error:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)  # the event that says why (a navigation, a crash) is on its way
         return False
     return True

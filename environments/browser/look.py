@@ -1,0 +1,71 @@
+"""Looking: once the page has settled, one capture, the tabs and the notices."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+
+from PIL import Image
+from playwright.async_api import Error
+
+from environments.base import Observation
+from environments.browser.session import Session
+from environments.browser.settle import settle
+from environments.browser.tab import Tab
+from environments.browser.view import View
+
+CAPTURE_BOUND = 5.0
+"""Seconds for one capture."""
+TURNS = 4
+"""How often the tab may change under the look (a pop-up opens, a page crashes) before what was last seen is shown."""
+
+
+async def look(session: Session, view: View) -> Observation:
+    """What a person sees now; what was last seen while a dialog is open or the page does not respond, which notices then say."""
+    for _ in range(TURNS):
+        tab = await session.current()
+        if tab.dialog or await _seen(session, view, tab):
+            break
+    session.looked = time.monotonic()
+    return _observation(session, view, await session.current())
+
+
+async def _seen(session: Session, view: View, tab: Tab) -> bool:
+    """Whether nothing more can be gained by looking again."""
+    bound = session.options.navigation_timeout + 2 * session.options.settle_timeout + CAPTURE_BOUND
+    try:
+        done = await session.guard(_shoot(session, view, tab), bound)
+    except TimeoutError:
+        tab.hung = True
+        session.tell("The page does not respond; the screenshot shows what was last seen. Go to another address or close the tab.")
+        return True
+    except Error:
+        await asyncio.sleep(0.05)  # the event that says why (a crash, a closed browser) is on its way
+        return False
+    return done and session.is_current(tab)
+
+
+async def _shoot(session: Session, view: View, tab: Tab) -> None:
+    """Settle if anything was done since the last look, and capture. Raises TimeoutError when the page does not respond."""
+    if tab.hung and not await tab.responds(0.5):
+        raise TimeoutError
+    if session.acted > session.looked or tab.png is None:
+        options = session.options
+        if not await settle(tab, session.acted, options.navigation_timeout, options.settle_timeout):
+            session.tell("The page is still loading.")
+        await session.downloads.arrived(options.settle_timeout)
+    tab.png = session.png = await asyncio.wait_for(view.capture(tab), CAPTURE_BOUND)
+
+
+def _observation(session: Session, view: View, tab: Tab) -> Observation:
+    png = tab.png or session.png or _blank(view)
+    tabs = tuple(f"{'* ' if each is tab else ''}{each.title or 'Untitled'} — {each.page.url}" for each in session.tabs)
+    return Observation(Image.open(io.BytesIO(png)).convert("RGB"), tab.page.url, tabs, session.take_notices(), png)
+
+
+def _blank(view: View) -> bytes:
+    """A white page, for when nothing was ever seen."""
+    encoded = io.BytesIO()
+    Image.new("RGB", view.size, "white").save(encoded, "PNG")
+    return encoded.getvalue()
