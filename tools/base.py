@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -93,7 +94,11 @@ class Form:
 
 
 class Format(Protocol):
-    """How a call stands in text. `read` takes the last complete call of a known name (names in lower case), else raises ParseError."""
+    """How a call stands in text.
+
+    read: the last complete call of one of the names (given, and returned, in lower case), or if there is none, of another name.
+    Raises ParseError when there is no call, or the last of the known ones is cut off.
+    """
 
     def read(self, text: str, names: Collection[str]) -> Call: ...
 
@@ -101,11 +106,16 @@ class Format(Protocol):
 
 
 class Dialect(Protocol):
-    """What a protocol calls our tools and their arguments: `read` to our names, `write` to its names, each the other's inverse."""
+    """What a protocol calls our tools and their arguments: `read` to our names, `write` to its names, each the other's inverse.
+
+    names: all that a tool goes by, in lower case. word: what a field of a tool is called.
+    """
 
     def forms(self, tool: type[Tool]) -> tuple[Form, ...]: ...
 
     def names(self, tool: type[Tool]) -> frozenset[str]: ...
+
+    def word(self, tool: type[Tool], field: str) -> str: ...
 
     def read(self, call: Call) -> Call: ...
 
@@ -159,7 +169,7 @@ class ActionSpace:
 
     def _made(self, tool: type[Tool], call: Call) -> Tool:
         try:
-            return made(tool, self.dialect.read(call).arguments)
+            return made(tool, self.dialect.read(call).arguments, lambda field: self.dialect.word(tool, field))
         except ParseError as error:
             raise ParseError(f"{call.name}: {error}", action=call.name) from None
 
@@ -171,7 +181,7 @@ class ActionSpace:
         """How the action is written, or any, when no name is known."""
         forms = self.dialect.forms(self._named(name) or self.tools[0])
         call = next((form.call for form in forms if form.call.name.lower() == name), forms[0].call)
-        return f" Write it like this: {self.format.write(call)}"
+        return f" Write {'it' if name else 'one'} like this: {self.format.write(call)}"
 
     def _described(self, tool: type[Tool]) -> str:
         forms = self.dialect.forms(tool)
@@ -182,28 +192,30 @@ class ActionSpace:
 
 def unknown(name: str, names: Sequence[str]) -> tuple[str, str]:
     """What to say of an action that does not exist, and the nearest there is ("" when none is near)."""
-    near = difflib.get_close_matches(name.lower()[:40], [known.lower() for known in names], 1, 0.5)
+    near = difflib.get_close_matches(re.split(r"\W", name.lower(), maxsplit=1)[0][:40], [known.lower() for known in names], 1, 0.5)
     nearest = next((known for known in names if [known.lower()] == near), "")
     guess = f" Did you mean {nearest}?" if nearest else ""
     return f"There is no action {shown(name)}.{guess} The actions are: {', '.join(dict.fromkeys(names))}.", nearest
 
 
-def made(tool: type[Tool], arguments: Mapping[str, Any]) -> Tool:
-    """The action with these arguments. Raises ParseError saying what is wrong with each of them."""
+def made(tool: type[Tool], arguments: Mapping[str, Any], word: Callable[[str], str] = str) -> Tool:
+    """The action with these arguments. Raises ParseError saying what is wrong with each; word: what the model calls a field."""
     try:
         return tool.model_validate(dict(arguments))
     except ValidationError as error:
-        raise ParseError("; ".join(dict.fromkeys(_complaint(tool, detail) for detail in error.errors())) + ".") from None
+        raise ParseError("; ".join(dict.fromkeys(_complaint(detail, word) for detail in error.errors())) + ".") from None
 
 
-def _complaint(tool: type[Tool], detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+def _complaint(detail: ErrorDetails, word: Callable[[str], str]) -> str:
+    where = word(str(detail["loc"][0])) if detail["loc"] else ""
     if detail["type"] == "missing":
         return f"{where} is missing"
     if detail["type"] == "extra_forbidden":
-        return f"there is no parameter {where[:40]!r}, only {', '.join(tool.model_fields) or 'none at all'}"
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-    return f"{where}: {message}, not {shown(detail['input'])}" if message.startswith("it should") else f"{where}: {message}".lstrip(": ")
+        return f"there is no argument {shown(where)}"
+    message = detail["msg"].removeprefix("Value error, ").removesuffix(".")
+    if message.startswith("Input should be"):
+        message = f"{message.replace('Input should', 'it should')}, not {shown(detail['input'])}"
+    return f"{where}: {message}" if where else message
 
 
 class Plain:
@@ -217,6 +229,9 @@ class Plain:
 
     def names(self, tool: type[Tool]) -> frozenset[str]:
         return frozenset((tool.name,))
+
+    def word(self, tool: type[Tool], field: str) -> str:
+        return field
 
     def read(self, call: Call) -> Call:
         return call

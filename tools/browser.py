@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
@@ -10,6 +10,10 @@ from environments.base import ActionError, Browser, Environment, Observation
 from tools.base import At, Surface, Tool, ToolResult, listed
 
 TabNumber = Annotated[int, Field(ge=0, description="tabs are counted from 0", examples=[0])]
+
+
+def _given(value: Any) -> Any:
+    return None if value in ("None", "null", "") else value
 
 
 class BrowserTool(Tool):
@@ -89,7 +93,7 @@ class CloseTab(BrowserTool):
     """Close a tab: the current one, if no number is given."""
 
     name: ClassVar[str] = "close_tab"
-    index: TabNumber | None = None
+    index: Annotated[TabNumber | None, BeforeValidator(_given)] = None
 
     def act(self, browser: Browser, seen: Observation) -> None:
         browser.close_tab(self.index)

@@ -71,7 +71,7 @@ _BARE = re.compile(r"\[(?:[^\[\]()=]|\[[^\[\]()=]*+\])*+\]|\([\d\s,.]*+\)|[^,()\
 _QUOTE = re.compile(r"(?<!\\)((?:\\\\)*+)(['\"])")
 _CLOSES = re.compile(r"\s*+(?:,\s*+[A-Za-z_]\w*+\s*+=|,?\s*+\)(?!\s*+['\"]\s*+[),]))")
 _CLOSES_IN_BOX = re.compile(r"\s*+(?:,\s*+[A-Za-z_]\w*+\s*+=|,?\s*+\)[ \t]*+(?:[;\n]|\Z|([A-Za-z_]\w*+)\())")
-_WORD = re.compile(r"^[ \t]*+(?:Action[ \t]*+:[ \t]*+)?([A-Z_]++)[ \t]*+$", re.MULTILINE)
+_WORD = re.compile(r"^[ \t]*+(?:Action[ \t]*+:[ \t]*+)?([A-Z_]++)\.?[ \t]*+$", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\\'\"nrt])")
 _SPECIAL = re.compile(r"[\\'\x00-\x1f\x7f-\x9f\u2028\u2029]|<(?=\|)")
 _SHORT = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -215,7 +215,7 @@ class ToolCallXml:
                 call, at = _json_call(text, at) if text.startswith("{", at) else _xml_call(text, start[1].lower(), at)
             except _Broken as broken:
                 at = max(at, broken.at)
-                readings.breaks(start[1].lower()[:40], broken)
+                readings.breaks(start[1].lower()[:40] or "tool_call", broken)
                 continue
             if call.name in names:
                 readings.keep(call)
@@ -242,8 +242,12 @@ def _xml_call(text: str, name: str, at: int) -> tuple[Call, int]:
         arguments[key] = value
     if close := _CLOSE.match(text, at):
         return Call(name, arguments), close.end()
-    rest = text.find("<tool_call>", at) < 0 and text.find("</tool_call>", at) < 0
-    raise _Broken(_CUT if rest else "its arguments do not stand in <arg_key> and <arg_value>.", at, truncated=rest)
+    cut = _never_ends(text, at)
+    raise _Broken(_CUT if cut else "its arguments do not stand in <arg_key> and <arg_value>.", at, truncated=cut)
+
+
+def _never_ends(text: str, at: int) -> bool:
+    return text.find("<tool_call>", at) < 0 and text.find("</tool_call>", at) < 0
 
 
 def _xml_value(text: str, at: int) -> tuple[str, int]:
@@ -273,7 +277,7 @@ def _json_call(text: str, at: int) -> tuple[Call, int]:
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError, KeyError) as error:
         at = max(at, getattr(error, "pos", at))
-        raise _Broken("it is no JSON object with a name and arguments.", at, truncated="</tool_call>" not in text[at:]) from None
+        raise _Broken("it is no JSON object with a name and arguments.", at, truncated=_never_ends(text, at)) from None
     if not (isinstance(name, str) and isinstance(arguments, dict)) or _VALUE_TAG.search(text, at, end):
         raise _Broken("its name or its arguments are mixed with other tags.", end)
     close = _CLOSE.match(text, end)

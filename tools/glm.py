@@ -45,9 +45,14 @@ class Glm:
         own = {"click": frozenset(_CLICKS), "drag": frozenset(_DRAGS)}
         return own.get(tool.name, frozenset()) | {tool.name}
 
+    def word(self, tool: type[Tool], field: str) -> str:
+        return "content" if (tool.name, field) == ("type", "text") else _THEIRS.get(field, field)
+
     def read(self, call: Call) -> Call:
-        """Remarks on the element are left out. Raises ParseError when what the protocol's own arguments say cannot be told."""
+        """Remarks on the element are left out, and keys to hold that name none. Raises ParseError when the arguments make no sense."""
         given = {_OUR.get(key, key): value for key, value in call.arguments.items() if key not in _REMARKS}
+        if not str(given.get("hold", "")).strip(" []'\""):
+            given.pop("hold", None)
         if call.name in _CLICKS:
             button, count = _CLICKS[call.name]
             return Call("click", given | {"button": button, "count": count})
