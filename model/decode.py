@@ -64,6 +64,6 @@ def decode(logits: torch.Tensor, feed: Callable[[list[int]], torch.Tensor], choo
         if ids:
             logits = feed(ids[-1:])
         if not bool(logits.isfinite().all()):
-            raise ModelError("The model's logits are not finite numbers: its weights are damaged or overflow; load it with dtype='float32'.")
+            raise ModelError("The model's logits are not finite numbers: damaged weights, or an overflow that dtype='float32' avoids.")
         ids.append(choose(logits))
     return ids, reason

@@ -18,7 +18,7 @@ from model.decode import Choose, Sampler, Stop, decode, greedy
 from model.loading import Dtype, Placement, find, load_weights, read_config, read_json
 from model.pointing import Pointing
 from model.session import Session
-from model.tokens import END_OF_TEXT, OBSERVATION, THINK, THINK_END, USER, Prompt, Tokens, assemble
+from model.tokens import END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Prompt, Tokens, assemble
 from model.vision import Preprocessor
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Glm4vMoe:
         self.model, self.tokens, self.preprocessor = model, tokens, preprocessor
         self._name = name
         self._greedy: Choose = greedy
+        self.settings: Mapping[str, Any] = {}
+        """What config.json says under "glimpse", for checkpoints trained by this project."""
         self.stops = frozenset(tokens.control[token] for token in (END_OF_TEXT, USER, OBSERVATION))
 
     @classmethod
@@ -53,11 +55,24 @@ class Glm4vMoe:
         folder = find(path_or_id, offline)
         config = read_config(folder)
         tokens, preprocessor = Tokens.load(folder), Preprocessor.load(folder)
-        loaded = cls(load_weights(folder, config, Placement(dtype, device_map, attention, experts)), tokens, preprocessor, str(path_or_id))
+        loaded = cls(load_weights(folder, Placement(dtype, device_map, attention, experts)), tokens, preprocessor, str(path_or_id))
+        loaded._check_fit()
         loaded.stops = _stops(folder, config) or loaded.stops
-        if width := config.get("glimpse", {}).get("point_smoothing"):
+        loaded.settings = dict(config.get("glimpse") or {})
+        if width := loaded.settings.get("point_smoothing"):
             loaded._greedy = Pointing(tokens.id, int(width))
         return loaded
+
+    def _check_fit(self) -> None:
+        """Raises ModelError when tokenizer or image processor are not this model's."""
+        config, vision = self.model.config, self.model.model.visual
+        words = config.get_text_config(decoder=True).vocab_size
+        if len(self.tokens) > words or self.tokens.control[IMAGE] != config.image_token_id:
+            raise ModelError(
+                f"{self.name}: tokenizer.json is another model's ({len(self.tokens)} tokens, the model takes {words}): copy its own."
+            )
+        if self.preprocessor.merge != vision.spatial_merge_size:
+            raise ModelError(f"{self.name}: preprocessor_config.json is another model's (merge_size differs): copy its own.")
 
     @property
     def name(self) -> str:
@@ -66,7 +81,7 @@ class Glm4vMoe:
     @property
     def context(self) -> int:
         """Tokens that a prompt and its reply may have together."""
-        return int(self.model.config.text_config.max_position_embeddings)
+        return int(self.model.config.get_text_config(decoder=True).max_position_embeddings)
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """Answer. Raises ModelError when the prompt is longer than the context, an image is unfit, or memory runs out."""
@@ -107,5 +122,5 @@ def _stops(folder: Path, config: Mapping[str, Any]) -> frozenset[int]:
     """End tokens as generation_config.json or else config.json list them; empty when neither does."""
     file = folder / "generation_config.json"
     sources = (read_json(file) if file.is_file() else {}, config.get("text_config") or {}, config)
-    found = next((source["eos_token_id"] for source in sources if source.get("eos_token_id") is not None), [])
+    found: int | list[int] = next((source["eos_token_id"] for source in sources if source.get("eos_token_id") is not None), [])
     return frozenset([found] if isinstance(found, int) else found)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from re import fullmatch
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 FILES = ["*.json", "*.safetensors", "*.jinja"]
-BF16_PAYS = 2**30
-"""Bytes of weights below which bfloat16 is not worth it on a CPU: a small model is bound by dispatch, and float32 answers alike everywhere."""
+BF16_PAYS = 500_000_000
+"""Parameters below which bfloat16 does not pay on a CPU: dispatch takes the time there, and float32 answers alike everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,11 @@ def find(path_or_id: str | Path, offline: bool) -> Path:
 
 
 def _download(repo: str, offline: bool) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(repo, allow_patterns=FILES, local_files_only=offline))
-    except (OSError, ValueError, httpx.HTTPError) as error:
+    except (OSError, ValueError) as error:  # the hub's errors and its client's are OSErrors; a bad name is a ValueError
         why = "offline, and it is not in the hub's cache" if offline else f"the hub says: {_first_line(error)}"
         raise ModelError(f"There is no folder {repo}, and no model of that name can be had ({why}).") from error
 
@@ -84,68 +85,121 @@ def read_json(file: Path) -> dict[str, Any]:
     return found
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files, each present and whole. Raises ModelError naming the one that is not."""
-    from safetensors import SafetensorError, safe_open
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a checkpoint's safetensors headers say: how many numbers, and the type most of them are stored in ("BF16", "F32" …)."""
 
-    index = folder / "model.safetensors.index.json"
-    names = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
-    for file in (folder / name for name in names):
-        if not file.is_file():
-            raise ModelError(f"{folder} lacks its weights {file.name}: copy that file from where the checkpoint came from.")
-        try:
-            with safe_open(file, "pt"):  # reads the header and compares the length
-                pass
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file} is cut short or damaged ({_first_line(error)}): copy it again.") from error
-    return [folder / name for name in names]
+    parameters: int
+    stored: str
+
+    @classmethod
+    def inspect(cls, folder: Path) -> Weights:
+        """Reads headers only. Raises ModelError naming the file that is missing, cut short or damaged."""
+        index = folder / "model.safetensors.index.json"
+        names = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
+        counts: dict[str, int] = {}
+        for name in names:
+            for kind, shape in _tensors(folder / name):
+                counts[kind] = counts.get(kind, 0) + math.prod(shape)
+        return cls(sum(counts.values()), max(counts, key=lambda kind: counts[kind], default="F32"))
 
 
-def load_weights(folder: Path, config: Mapping[str, Any], placement: Placement) -> Glm4vMoeForConditionalGeneration:
+def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
+    """(type, shape) of every tensor; format: 8 bytes of header length, a JSON header, the numbers (github.com/huggingface/safetensors)."""
+    if not file.is_file():
+        raise ModelError(f"{file.parent} lacks its weights, {file.name}: copy that file from where the checkpoint came from.")
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(length, file.stat().st_size)))
+        header.pop("__metadata__", None)
+        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        found = [(str(tensor["dtype"]), list(tensor["shape"])) for tensor in header.values()]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+        raise ModelError(f"{file} is cut short or damaged, its header cannot be read: copy it again.") from error
+    if (size := file.stat().st_size) != 8 + length + end:
+        raise ModelError(f"{file} is cut short or damaged, it has {size:,} bytes and should have {8 + length + end:,}: copy it again.")
+    yield from found
+
+
+def load_weights(folder: Path, placement: Placement) -> Glm4vMoeForConditionalGeneration:
     """The library's model in eval mode. Raises ModelError when files or weights are missing or unfit, or memory does not suffice."""
-    size = sum(file.stat().st_size for file in weight_files(folder))
-    on_cuda = placement.device_map is None and torch.cuda.is_available()
-    stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    dtype = _dtype(placement, stored, size, on_cuda)
-    if placement.device_map in (None, "cpu") and not on_cuda:
-        _check_memory(folder, size * torch.empty(0, dtype=dtype).itemsize // _itemsize(stored))
-    model = _from_pretrained(folder, dtype, placement)
-    return model.to("cuda") if on_cuda and not hasattr(model, "hf_device_map") else model  # type: ignore[arg-type]
+    weights = Weights.inspect(folder)
+    dtype = _dtype(placement, weights)
+    if _on_cpu(placement):
+        itemsize = dtype.itemsize if isinstance(dtype, torch.dtype) else 2
+        _check_memory(folder, weights.parameters * itemsize)
+    with _quiet(weights.parameters < BF16_PAYS):
+        model = _from_pretrained(folder, dtype, placement)
+    if not _on_cpu(placement) and not hasattr(model, "hf_device_map"):
+        model.to("cuda")  # type: ignore[arg-type]  # the library's wrapper hides the signature
+    return model
 
 
-def _from_pretrained(folder: Path, dtype: torch.dtype, placement: Placement) -> Glm4vMoeForConditionalGeneration:
+def _from_pretrained(folder: Path, dtype: torch.dtype | str, placement: Placement) -> Glm4vMoeForConditionalGeneration:
     from transformers import Glm4vMoeForConditionalGeneration
 
-    accelerate = importlib.util.find_spec("accelerate") is not None
-    if placement.device_map is not None and not accelerate:
-        raise ModelError("device_map needs the package accelerate: pip install accelerate.")
-    spread = "auto" if placement.device_map is None and torch.cuda.is_available() and accelerate else placement.device_map
     try:
-        model, report = Glm4vMoeForConditionalGeneration.from_pretrained(
+        loaded: Any = Glm4vMoeForConditionalGeneration.from_pretrained(
             folder,
             dtype=dtype,
-            device_map=spread,
+            device_map=_device_map(placement),
             attn_implementation=placement.attention,
             experts_implementation=placement.experts,
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+    model, report = loaded
     if missing := sorted(report["missing_keys"]):
-        raise ModelError(f"{folder} lacks {_some(missing)}: without them the model would answer at random; copy the whole checkpoint again.")
-    return model.eval()
+        raise ModelError(f"{folder} lacks {_some(missing)}: the model would answer at random; copy the whole checkpoint again.")
+    evaluated: Glm4vMoeForConditionalGeneration = model.eval()
+    return evaluated
 
 
-def _dtype(placement: Placement, stored: str, size: int, on_cuda: bool) -> torch.dtype:
+def _on_cpu(placement: Placement) -> bool:
+    return placement.device_map == "cpu" or (placement.device_map is None and not torch.cuda.is_available())
+
+
+def _device_map(placement: Placement) -> str | dict[str, int | str] | None:
+    """None leaves the weights on the CPU; anything else is done by accelerate."""
+    if _on_cpu(placement):
+        return None
+    if importlib.util.find_spec("accelerate") is None:
+        if placement.device_map is None:
+            return None
+        raise ModelError("device_map needs the package accelerate: pip install accelerate.")
+    return dict(placement.device_map) if isinstance(placement.device_map, Mapping) else placement.device_map or "auto"
+
+
+def _dtype(placement: Placement, weights: Weights) -> torch.dtype | str:
+    """A type, or "auto": the one that config.json names."""
     if placement.dtype != "auto":
         return _named(placement.dtype)
-    if on_cuda or placement.device_map not in (None, "cpu"):
-        return _named(stored)
+    if not _on_cpu(placement):
+        return "auto"
     features = torch.cpu.get_capabilities()
     native = bool(features.get("amx_bf16") or features.get("avx512_bf16"))
-    return torch.bfloat16 if stored == "bfloat16" and native and size >= BF16_PAYS else torch.float32
+    return torch.bfloat16 if weights.stored == "BF16" and native and weights.parameters >= BF16_PAYS else torch.float32
+
+
+@contextmanager
+def _quiet(small: bool) -> Iterator[None]:
+    """None of the library's own reports while loading: we say what is wrong; and no progress bar when it takes a second."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    if small:
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _named(name: str) -> torch.dtype:
@@ -153,10 +207,6 @@ def _named(name: str) -> torch.dtype:
     if not isinstance(found, torch.dtype):
         raise ModelError(f"There is no dtype {name!r}: use auto, float32, bfloat16 or float16.")
     return found
-
-
-def _itemsize(stored: str) -> int:
-    return torch.empty(0, dtype=_named(stored)).itemsize
 
 
 def _check_memory(folder: Path, needed: int) -> None:

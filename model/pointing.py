@@ -13,6 +13,11 @@ import torch.nn.functional as F
 from model.base import ModelError
 
 
+def smooth(probabilities: torch.Tensor, width: int) -> torch.Tensor:
+    """Each probability (…, n) averaged with its neighbours, `width` in all (odd); beyond the ends there are zeros."""
+    return F.avg_pool1d(probabilities.unsqueeze(-2), width, stride=1, padding=width // 2).squeeze(-2)
+
+
 class Pointing:
     """Greedy choice of the next token that averages neighbouring coordinates."""
 
@@ -20,7 +25,7 @@ class Pointing:
         """token_id: of a token by its spelling. width: how many neighbouring thousandths are averaged; odd. Raises ModelError."""
         if width < 1 or width % 2 == 0:
             raise ModelError(f"point_smoothing must be an odd number of thousandths, not {width}.")
-        self._half = width // 2
+        self._width = width
         self._axes = [_axis(token_id, first) for first in "[,"]
         self._members = [frozenset(axis.tolist()) for axis in self._axes]
 
@@ -29,16 +34,13 @@ class Pointing:
         best = int(logits.argmax())
         for axis, members in zip(self._axes, self._members, strict=True):
             if best in members:
-                return int(axis[int(self._smooth(logits[axis.to(logits.device)]).argmax())])
+                probabilities = logits[axis.to(logits.device)].softmax(-1)
+                return int(axis[int(smooth(probabilities, self._width).argmax())])
         return best
-
-    def _smooth(self, logits: torch.Tensor) -> torch.Tensor:
-        width = 2 * self._half + 1
-        return F.avg_pool1d(logits.softmax(-1)[None, None], width, stride=1, padding=self._half)[0, 0]
 
 
 def _axis(token_id: Callable[[str], int | None], first: str) -> torch.Tensor:
     ids = [token_id(f"{first}{n}") for n in range(1000)]
     if missing := [f"{first}{n}" for n, index in enumerate(ids) if index is None]:
-        raise ModelError(f"The tokenizer has no single token for {missing[0]!r} ({len(missing)} such missing), which point_smoothing needs.")
+        raise ModelError(f"The tokenizer has no single token for {missing[0]!r} ({len(missing)} are missing), which point_smoothing needs.")
     return torch.tensor(ids)

@@ -68,16 +68,16 @@ class Session:
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
         model, config = self._model, self._model.config
-        merge = config.vision_config.spatial_merge_size
+        merge = model.model.visual.spatial_merge_size
         positions, self._next_position = mrope_positions(ids, grids, self._next_position, config.image_token_id, merge)
-        images = {"image": BaseModelOutputWithPooling(pooler_output=list(features))} if features else None
+        encoded = BaseModelOutputWithPooling(pooler_output=list(features))  # type: ignore[arg-type]  # a list, as the tower returns it
         output = model(
             input_ids=torch.tensor([list(ids)], device=model.device),
             position_ids=positions.to(model.device),
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
-            mm_encoder_outputs=images,
+            mm_encoder_outputs={"image": encoded} if features else None,
         )
         logits: torch.Tensor = output.logits[0, -1].float()
         return logits

@@ -60,7 +60,7 @@ class Tokens:
     """A checkpoint's tokenizer in two voices: text that nobody vouches for never becomes a control token, a trusted text may spell them."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._trusted = tokenizer
+        self._trusted = Tokenizer.from_str(tokenizer.to_str())
         self._trusted.no_padding()
         self._trusted.no_truncation()
         self.control = ControlTokens.of(tokenizer)
@@ -105,7 +105,8 @@ def _without_controls(tokenizer: Tokenizer) -> Tokenizer:
     controls = {token["content"] for token in spec["added_tokens"] if not fullmatch(r"[\[,]\d{1,3}", token["content"])} | set(CONTROLS)
     spec["added_tokens"] = [token for token in spec["added_tokens"] if token["content"] not in controls]
     spec["post_processor"] = None
-    spec["model"]["vocab"] = {token: index for token, index in spec["model"]["vocab"].items() if token not in controls}
+    kept = {token["content"]: token["id"] for token in spec["added_tokens"]}  # in the vocabulary, or they would be numbered anew
+    spec["model"]["vocab"] = {token: index for token, index in spec["model"]["vocab"].items() if token not in controls} | kept
     return Tokenizer.from_str(json.dumps(spec))
 
 

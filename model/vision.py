@@ -50,10 +50,10 @@ class Preprocessor:
                 merge=int(spec.get("merge_size", 2)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{folder}: the image processor's configuration lacks or garbles {error}: copy it from the model's own page.") from error
+            raise ModelError(f"{folder}: the image processor's configuration is unfit ({error!r}): copy it anew.") from error
 
     def grid(self, image: Image.Image) -> tuple[int, int, int]:
-        """Patches of an image: (1, rows, columns). Raises ModelError when the image has no pixels or is more than 200 times longer than wide."""
+        """Patches of an image: (1, rows, columns). Raises ModelError when it has no pixels or one side is over 200 times the other."""
         width, height = self.size(*image.size)
         return 1, height // self.patch, width // self.patch
 
