@@ -8,21 +8,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.agent import Agent
 from agent.base import Step
 from agent.policy import Limits
-from agent.prompts.base import make_prompt
 from agent.trajectory import Trajectory
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from model.scripted import ScriptedModel
 from tests.agent.scenes import Board, click
+from tools import native_actions
 
-SPACE = make_prompt("tool_call", "desktop").actions  # type: ignore[attr-defined]
+SPACE = native_actions("desktop")
 LEFT, RIGHT = (SPACE.render(click(x)) for x in (100, 900))
 
 
@@ -31,8 +33,8 @@ def call(name: str, **arguments: str) -> str:
     return f"<tool_call>{name}\n{lines}</tool_call>"
 
 
-def play(replies: Sequence[str | Completion], board: Board | None = None, out: Path | None = None, **limits: float) -> Trajectory:
-    return Agent(ScriptedModel(replies), board or Board(), limits=Limits(**limits)).run("Do it.", out=out)  # type: ignore[arg-type]
+def play(replies: Sequence[str | Completion], board: Board | None = None, out: Path | None = None, **limits: Any) -> Trajectory:
+    return Agent(ScriptedModel(replies), board or Board(), limits=replace(Limits(), **limits)).run("Do it.", out=out)
 
 
 def text_of(messages: Sequence[Message]) -> str:
