@@ -101,5 +101,6 @@ def _figures(found: Rate | Summary) -> tuple[str, ...]:
 
 
 def _one_line(text: str, longest: int = 160) -> str:
-    text = " ".join(text.split())
+    """Text of a page or a model in one line, without the control characters that would speak to the terminal."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -17,4 +17,6 @@ def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
         return 0.0, 1.0
     p, z2n = successes / n, z * z / n
     middle, half = p + z2n / 2, z * sqrt(p * (1 - p) / n + z2n / (4 * n))
-    return max(0.0, (middle - half) / (1 + z2n)), min(1.0, (middle + half) / (1 + z2n))
+    low = (middle - half) / (1 + z2n) if successes > 0 else 0.0  # exact at the ends, where rounding would leave 1e-17
+    high = (middle + half) / (1 + z2n) if successes < n else 1.0
+    return low, high
