@@ -185,7 +185,7 @@ def test_every_step_is_told_with_its_task_its_action_and_its_reward(tmp_path: Pa
 def test_what_a_page_or_a_model_says_is_shown_and_never_read_as_markup(tmp_path: Path) -> None:
     steps: list[Step] = []
     model = ScriptedModel(["[bold red]I am markup[/] [/nothing] \x1b[31m\n" + LEFT, DONE])
-    run(LeftHalf(), model, tmp_path, Plan("compact", limit=1), Watch(step=lambda task, step: steps.append(step)))
+    run(LeftHalf(), model, tmp_path, Plan("desktop", limit=1), Watch(step=lambda task, step: steps.append(step)))
     assert "[bold red]I am markup[/] [/nothing]" in step_line(steps[0]).plain
     assert "\x1b" not in step_line(steps[0]).plain
 
