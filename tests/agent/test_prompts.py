@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from agent.prompts.compact import HISTORY_ROOM, TASK_ROOM, compact_text
 from agent.prompts.desktop import DesktopPrompt, split_memory
 from environments.base import Observation
 from model.base import Completion, Message, ToolCall
+from model.tokens import render
 from tests.agent.scenes import click, did, seen
 from tools import compact_actions, desktop_actions, native_actions
 from tools.base import ActionSpace, ParseError, Surface, ToolResult
@@ -125,6 +127,19 @@ def test_each_step_only_adds_messages_to_those_before() -> None:
         assert messages[: len(before)] == before
         assert len(messages) == len(before) + 2
         before = messages
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_what_the_model_has_read_is_never_changed_afterwards(thinking: bool) -> None:
+    prompt = make_prompt("tool_call", "browser")
+    steps = [replace(step, completion=replace(step.completion, reasoning="Hm." if thinking else "")) for step in history()]
+    before = ""
+    for n in range(len(steps) + 1):
+        messages = prompt.render("Buy milk.", steps[:n], steps[n].seen if n < len(steps) else NOW)
+        parts = render(messages, replace(prompt.generation(), thinking=thinking))
+        text = "".join(part if isinstance(part, str) else f"<{part.tobytes().hex()}>" for part in parts)
+        assert text.startswith(before)
+        before = text
 
 
 def test_a_native_call_and_the_words_before_it_are_told_apart() -> None:
