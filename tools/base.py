@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from environments.base import Environment, Observation
@@ -50,6 +50,14 @@ class Tool(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     name: ClassVar[str]
     surfaces: ClassVar[frozenset[Surface]] = frozenset(("browser", "desktop"))
+
+    @field_validator("*")
+    @classmethod
+    def _whole_characters(cls, value: Any) -> Any:
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+                raise ValueError("it holds half a character (a lone surrogate), which is no text")
+        return value
 
     @abstractmethod
     def run(self, env: Environment, seen: Observation) -> ToolResult:

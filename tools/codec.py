@@ -104,7 +104,7 @@ def _escaped(character: str) -> str:
 
 def _unescaped(text: str) -> str:
     plain = _ESCAPE.sub(lambda match: _SHORT_READ.get(match[0]) or _character(match[0]), text)
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escaped halves of a pair become their character
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # two escaped halves of a pair become their character
 
 
 def _character(escape: str) -> str:
@@ -229,7 +229,7 @@ class ToolCallXml:
 
 
 def _raw(value: Any) -> str:
-    return _TAG.sub(r"<\\\1\2", value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _TAG.sub(r"<\\\1\2", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _xml_call(text: str, name: str, at: int) -> tuple[Call, int]:

@@ -21,6 +21,7 @@ _DIRECTIONS = {"down": ("dy", 1), "up": ("dy", -1), "right": ("dx", 1), "left": 
 _STEP = 5
 _WORDS = {"wait": "WAIT", "done": "DONE", "fail": "FAIL"}
 _REMARKS = frozenset(("element_info", "start_element_info", "end_element_info"))
+_NO_KEYS = ("", "[]", "none", "null")
 _WHAT = {"element_info": "what is there"}
 _HOLD = "hold_keys: string, may be left out: keys held down meanwhile, joined by +"
 _WHEEL = ("direction: down | up | left | right", "step: integer 1 to 100, default 5: notches of the wheel", _HOLD)
@@ -51,7 +52,7 @@ class Glm:
     def read(self, call: Call) -> Call:
         """Remarks on the element are left out, and keys to hold that name none. Raises ParseError when the arguments make no sense."""
         given = {_OUR.get(key, key): value for key, value in call.arguments.items() if key not in _REMARKS}
-        if not str(given.get("hold", "")).strip(" []'\""):
+        if str(given.get("hold", "")).strip().lower() in _NO_KEYS:
             given.pop("hold", None)
         if call.name in _CLICKS:
             button, count = _CLICKS[call.name]
