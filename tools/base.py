@@ -81,7 +81,10 @@ def _without(schema: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 def _function(tool: type[Tool]) -> dict[str, Any]:
     schema = tool.schema_of()
-    properties = {key: _without(value, "examples") for key, value in schema["properties"].items()}
+    properties = {
+        key: _without(value, "examples", *(["default"] if value.get("default") == [] else []))
+        for key, value in schema["properties"].items()
+    }
     return {"name": tool.name, "description": tool.__doc__ or "", "parameters": schema | {"properties": properties}}
 
 
