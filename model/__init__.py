@@ -32,4 +32,6 @@ def load_model(
     from model.glm4v_moe import Glm4vMoe
 
     source = embedded_path() if path_or_id == "tiny" else path_or_id
-    return Glm4vMoe.load(source, dtype=dtype, device_map=device_map, attention=attention, experts=experts, offline=offline)
+    loaded = Glm4vMoe.load(source, dtype=dtype, device_map=device_map, attention=attention, experts=experts, offline=offline)
+    loaded.name = str(path_or_id)
+    return loaded

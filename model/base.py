@@ -10,6 +10,8 @@ from PIL import Image
 
 Role = Literal["system", "user", "assistant", "tool"]
 StopReason = Literal["stop", "length", "time"]
+Grid = tuple[int, int, int]
+"""Patches of an image: (frames, rows, columns)."""
 
 
 class ModelError(RuntimeError):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from model.base import Completion, GenerationConfig, Message, ModelError, StopReason
+from model.checkpoint import find, read_config, read_json
 from model.decode import Choose, Sampler, Stop, decode, greedy
-from model.loading import Dtype, Placement, find, load_weights, read_config, read_json
+from model.loading import Dtype, Placement, load_weights
 from model.pointing import Pointing
 from model.session import Session
 from model.tokens import END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Prompt, Tokens, assemble
@@ -30,7 +31,7 @@ class Glm4vMoe:
 
     def __init__(self, model: Glm4vMoeForConditionalGeneration, tokens: Tokens, preprocessor: Preprocessor, name: str) -> None:
         self.model, self.tokens, self.preprocessor = model, tokens, preprocessor
-        self._name = name
+        self.name = name
         self._greedy: Choose = greedy
         self.settings: Mapping[str, Any] = {}
         """What config.json says under "glimpse", for checkpoints trained by this project."""
@@ -73,10 +74,6 @@ class Glm4vMoe:
             )
         if self.preprocessor.merge != vision.spatial_merge_size:
             raise ModelError(f"{self.name}: preprocessor_config.json is another model's (merge_size differs): copy its own.")
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     @property
     def context(self) -> int:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from model.base import Grid
+
 if TYPE_CHECKING:
     from transformers import Glm4vMoeForConditionalGeneration
-
-Grid = tuple[int, int, int]
 
 
 def mrope_positions(ids: Sequence[int], grids: Sequence[Grid], start: int, image_id: int, merge: int = 2) -> tuple[torch.Tensor, int]:

@@ -15,10 +15,7 @@ from typing import Any
 from PIL import Image
 from tokenizers import Tokenizer
 
-from model.base import GenerationConfig, Message, ModelError, ToolCall
-
-Grid = tuple[int, int, int]
-"""Patches of an image: (frames, rows, columns), the library's `image_grid_thw`."""
+from model.base import GenerationConfig, Grid, Message, ModelError, ToolCall
 
 
 class Control(str):

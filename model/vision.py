@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from model.base import ModelError
+from model.base import Grid, ModelError
 
 FRAMES = 2  # a still image is a video of two equal frames
 
@@ -52,7 +52,7 @@ class Preprocessor:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{folder}: the image processor's configuration is unfit ({error!r}): copy it anew.") from error
 
-    def grid(self, image: Image.Image) -> tuple[int, int, int]:
+    def grid(self, image: Image.Image) -> Grid:
         """Patches of an image: (1, rows, columns). Raises ModelError when it has no pixels or one side is over 200 times the other."""
         width, height = self.size(*image.size)
         return 1, height // self.patch, width // self.patch

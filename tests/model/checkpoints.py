@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -36,7 +37,7 @@ def tokenizer(thousandths: bool = False) -> Tokenizer:
     return made
 
 
-def text_config(tokens: Tokenizer, hidden: int = 64, head: int = 32) -> dict[str, object]:
+def text_config(tokens: Tokenizer, hidden: int = 64, head: int = 32) -> dict[str, Any]:
     """Arguments of a small Glm4vMoeTextConfig: one dense layer, two of experts."""
     rotated = head // 4  # mrope_section must sum to half of the rotated half of a head
     side = 3 * rotated // 8
@@ -52,7 +53,7 @@ def text_config(tokens: Tokenizer, hidden: int = 64, head: int = 32) -> dict[str
     }  # fmt: skip
 
 
-def vision_config(hidden: int = 64) -> dict[str, object]:
+def vision_config(hidden: int = 64) -> dict[str, Any]:
     """Arguments of a small Glm4vMoeVisionConfig; its output must be as wide as the text model."""
     return {"depth": 2, "hidden_size": 48, "num_heads": 4, "intermediate_size": 96, "out_hidden_size": hidden}
 
@@ -77,9 +78,10 @@ def build(folder: Path, thousandths: bool = False) -> Path:
     names = {"image_token_id": "<|image|>", "video_token_id": "<|video|>", "image_start_token_id": "<|begin_of_image|>",
              "image_end_token_id": "<|end_of_image|>", "video_start_token_id": "<|begin_of_video|>",
              "video_end_token_id": "<|end_of_video|>"}  # fmt: skip
-    ids = {key: tokens.token_to_id(name) for key, name in names.items()}
+    ids: dict[str, Any] = {key: tokens.token_to_id(name) for key, name in names.items()}
     config = Glm4vMoeConfig(text_config=text_config(tokens), vision_config=vision_config(), **ids)
-    model = Glm4vMoeForConditionalGeneration._from_config(config, dtype=torch.float32).eval()
+    kind: Any = Glm4vMoeForConditionalGeneration
+    model = kind._from_config(config, dtype=torch.float32).eval()
     draw_wide(model)
     model.save_pretrained(folder)
     tokens.save(str(folder / "tokenizer.json"))

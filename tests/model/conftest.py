@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.model import checkpoints
@@ -21,6 +22,7 @@ Noise = Callable[..., Image.Image]
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)  # half a million parameters: two threads would only wait for each other
     return checkpoints.build(tmp_path_factory.mktemp("checkpoint"))
 
 

@@ -124,11 +124,11 @@ def test_ctrl_c_stops_an_answer_and_the_model_goes_on(model: Glm4vMoe, noise: No
     ever = replace(SHORT, temperature=1.0, max_tokens=1500)
 
     def answer_for_ever() -> None:
+        timer.start()
         while True:
             model.generate(ask(noise), ever)
 
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
         answer_for_ever()
     assert model.generate(ask(noise), SHORT) == before

@@ -41,7 +41,7 @@ GLM_45V: dict[str, Any] = {
 
 GLM_46V: dict[str, Any] = GLM_45V | {"text_config": GLM_45V["text_config"] | {"max_position_embeddings": 131_072}}
 TOKENS = checkpoints.tokenizer()
-IMAGE = TOKENS.token_to_id("<|image|>")
+IMAGE: Any = TOKENS.token_to_id("<|image|>")
 GRID = torch.tensor([[1, 4, 6]])
 
 
@@ -57,15 +57,20 @@ def whole_config() -> Glm4vMoeConfig:
     return Glm4vMoeConfig(text_config=text_config(), vision_config=vision_config(), image_token_id=IMAGE)
 
 
+def made(kind: Any, config: Any) -> Any:
+    """A model of the library's class `kind` with random weights."""
+    return kind._from_config(config).eval()
+
+
 def patches() -> torch.Tensor:
     return torch.randn(24, 3 * 2 * 14 * 14, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(("values", "context"), [(GLM_45V, 65_536), (GLM_46V, 131_072)], ids=["GLM-4.5V", "GLM-4.6V"])
 def test_the_released_models_have_their_published_size(values: dict[str, Any], context: int) -> None:
-    config = Glm4vMoeConfig(**values)
+    config: Any = Glm4vMoeConfig(**values)
     with torch.device("meta"):
-        model = Glm4vMoeForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
+        model = made(Glm4vMoeForConditionalGeneration, config)
     parameters = {name: parameter.numel() for name, parameter in model.named_parameters()}
     routed = sum(count for name, count in parameters.items() if ".experts." in name)
     assert sum(parameters.values()) == pytest.approx(107.7e9, rel=0.001)
@@ -76,29 +81,29 @@ def test_the_released_models_have_their_published_size(values: dict[str, Any], c
 
 def test_the_configurations_survive_being_written_and_read() -> None:
     config = Glm4vMoeConfig(**GLM_45V)
-    again = Glm4vMoeConfig.from_dict(config.to_dict())
+    again: Any = Glm4vMoeConfig.from_dict(config.to_dict())
     assert again.to_dict() == config.to_dict()
     assert isinstance(again.text_config, Glm4vMoeTextConfig)
     assert isinstance(again.vision_config, Glm4vMoeVisionConfig)
-    assert again.text_config.rope_parameters["mrope_section"] == [8, 12, 12]
+    assert again.to_dict()["text_config"]["rope_parameters"]["mrope_section"] == [8, 12, 12]
     assert again.text_config.head_dim == 128
     assert again.vision_config.num_hidden_layers == 24
-    assert Glm4vMoeTextConfig(n_routed_experts=16).num_local_experts == 16
+    assert text_config().num_local_experts == text_config().n_routed_experts == 8
 
 
 def test_the_vision_model_turns_four_patches_into_one_token() -> None:
-    vision = Glm4vMoeVisionModel._from_config(vision_config()).eval()
+    vision = made(Glm4vMoeVisionModel, vision_config())
     assert vision(patches(), grid_thw=GRID).pooler_output.shape == (6, 64)
 
 
 def test_features_of_an_image_do_not_depend_on_its_neighbours() -> None:
-    vision = Glm4vMoeVisionModel._from_config(vision_config()).eval()
+    vision = made(Glm4vMoeVisionModel, vision_config())
     both = vision(torch.cat([patches(), -patches()]), grid_thw=GRID.repeat(2, 1)).pooler_output
     torch.testing.assert_close(both[:6], vision(patches(), grid_thw=GRID).pooler_output, atol=1e-5, rtol=1e-4)
 
 
 def test_the_text_model_takes_three_positions_a_token() -> None:
-    text = Glm4vMoeTextModel._from_config(text_config()).eval()
+    text = made(Glm4vMoeTextModel, text_config())
     ids = torch.tensor([[1, 2, 3, 4]])
     flat, spread = torch.arange(4).expand(3, 1, 4), torch.tensor([[0, 1, 2, 3], [0, 5, 2, 9], [0, 1, 8, 3]])[:, None]
     assert text(input_ids=ids, position_ids=flat).last_hidden_state.shape == (1, 4, 64)
@@ -108,12 +113,12 @@ def test_the_text_model_takes_three_positions_a_token() -> None:
 
 
 def test_the_inner_model_takes_encoded_images_in_place_of_pixels() -> None:
-    inner = Glm4vMoeModel._from_config(whole_config()).eval()
+    inner = made(Glm4vMoeModel, whole_config())
     ids = torch.tensor([[1, *[IMAGE] * 6, 2]])
     places = torch.arange(8).expand(3, 1, 8)
     features = inner.get_image_features(patches(), GRID).pooler_output
     assert [feature.shape for feature in features] == [(6, 64)]
-    encoded = {"image": BaseModelOutputWithPooling(pooler_output=list(features))}
+    encoded = {"image": BaseModelOutputWithPooling(pooler_output=features)}
     by_features = inner(input_ids=ids, position_ids=places, mm_encoder_outputs=encoded).last_hidden_state
     by_pixels = inner(input_ids=ids, position_ids=places, pixel_values=patches(), image_grid_thw=GRID).last_hidden_state
     torch.testing.assert_close(by_features, by_pixels)
@@ -121,7 +126,7 @@ def test_the_inner_model_takes_encoded_images_in_place_of_pixels() -> None:
 
 
 def test_the_whole_model_keeps_the_cache_and_the_logits_it_is_asked_for() -> None:
-    whole = Glm4vMoeForConditionalGeneration._from_config(whole_config()).eval()
+    whole = made(Glm4vMoeForConditionalGeneration, whole_config())
     cache = DynamicCache(config=whole.config.get_text_config(decoder=True))
     output = whole(
         input_ids=torch.tensor([[1, 2, 3]]), position_ids=torch.arange(3).expand(3, 1, 3), past_key_values=cache, logits_to_keep=1
@@ -133,7 +138,7 @@ def test_the_whole_model_keeps_the_cache_and_the_logits_it_is_asked_for() -> Non
 @pytest.mark.parametrize("experts", ["eager", "grouped_mm", "batched_mm"])
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_every_implementation_of_attention_and_experts_gives_the_same_logits(attention: str, experts: str) -> None:
-    whole = Glm4vMoeForConditionalGeneration._from_config(whole_config()).eval()
+    whole = made(Glm4vMoeForConditionalGeneration, whole_config())
     checkpoints.draw_wide(whole)
     inputs = {"input_ids": torch.tensor([[5, 6, 7, 8]]), "position_ids": torch.arange(4).expand(3, 1, 4)}
     expected = whole(**inputs).logits

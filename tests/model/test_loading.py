@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from model.base import ModelError
+from model.checkpoint import Weights
+from model.checkpoint import find as find_checkpoint
 from model.glm4v_moe import Glm4vMoe
-from model.loading import BF16_PAYS, Placement, Weights, _dtype
-from model.loading import find as find_checkpoint
+from model.loading import BF16_PAYS, Placement, _dtype
 from tests.model.conftest import Noise
 
 
@@ -44,7 +45,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:  # a port on which nobody listens
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        code = "from model.loading import find; find('nobody/no-such-model', False)"
+        code = "from model.checkpoint import find; find('nobody/no-such-model', False)"
         environment = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path), "PATH": ""}
         run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 1
@@ -58,7 +59,7 @@ def test_a_cached_hub_model_is_found_offline(checkpoint: Path, tmp_path: Path) -
     refs = snapshot.parents[1] / "refs"
     refs.mkdir()
     (refs / "main").write_text(snapshot.name)
-    code = "from model.loading import find; print(find('some/model', True))"
+    code = "from model.checkpoint import find; print(find('some/model', True))"
     run = subprocess.run(
         [sys.executable, "-c", code], env={"HF_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
     )

@@ -27,5 +27,5 @@ def test_a_script_that_has_ended_is_an_error() -> None:
 
 
 def test_importing_models_loads_no_heavy_library() -> None:
-    code = "import sys, model, model.scripted; print({'torch', 'transformers', 'tokenizers', 'numpy'} & set(sys.modules))"
+    code = "import sys, model, model.scripted, model.checkpoint; print({'torch', 'transformers', 'tokenizers', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"

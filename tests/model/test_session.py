@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -123,6 +123,7 @@ def test_interleaved_sessions_do_not_disturb_each_other_nor_the_model(model: Glm
 def test_greedy_answers_equal_the_library_s_generate(model: Glm4vMoe, noise: Noise) -> None:
     messages = conversation(noise, 1)
     prompt = prompt_of(model, messages)
-    theirs = model.model.generate(**library_inputs(model, prompt, prompt.ids), max_new_tokens=12, do_sample=False)
+    library: Any = model.model
+    theirs = library.generate(**library_inputs(model, prompt, prompt.ids), max_new_tokens=12, do_sample=False)
     model.model.model.rope_deltas = None
     assert model.generate(messages, PLAIN).token_ids == tuple(theirs[0, len(prompt) :].tolist())

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tokenizers import Tokenizer
 
-from model.base import GenerationConfig, Message, ModelError, ToolCall
-from model.tokens import CONTROLS, ControlTokens, Grid, ImageSegment, Tokens, assemble, render
+from model.base import GenerationConfig, Grid, Message, ModelError, ToolCall
+from model.tokens import CONTROLS, ControlTokens, ImageSegment, Tokens, assemble, render
 from tests.model import checkpoints
 
 TOKENS = Tokens(checkpoints.tokenizer())

@@ -1,0 +1,102 @@
+"""A checkpoint's files: found, downloaded, looked at, and found whole or refused, before a weight is read.
+
+A bad checkpoint fails in a second, not after half an hour. Reads headers and JSON only; knows no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+
+from model.base import ModelError
+
+FILES = ["*.json", "*.safetensors", "*.jinja"]
+
+
+def find(path_or_id: str | Path, offline: bool) -> Path:
+    """The folder of a checkpoint, downloaded first when a hub id is given. Raises ModelError."""
+    folder = Path(path_or_id).expanduser()
+    if folder.is_dir():
+        return folder
+    if isinstance(path_or_id, Path) or folder.exists() or not fullmatch(r"[\w.-]+/[\w.-]+", path_or_id) or path_or_id.startswith("."):
+        raise ModelError(f"There is no folder {path_or_id}: give the folder of a Glm4vMoe checkpoint or a hub id such as zai-org/GLM-4.5V.")
+    return _download(path_or_id, offline)
+
+
+def _download(repo: str, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repo, allow_patterns=FILES, local_files_only=offline))
+    except (OSError, ValueError) as error:  # the hub's errors and its client's are OSErrors; a bad name is a ValueError
+        why = "offline, and it is not in the hub's cache" if offline else f"the hub says: {first_line(error)}"
+        raise ModelError(f"There is no folder {repo}, and no model of that name can be had ({why}).") from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a Glm4vMoe checkpoint. Raises ModelError when it is anything else."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ModelError(f"{folder} is no checkpoint, it has no config.json: give the folder of a Glm4vMoe checkpoint.")
+    config = read_json(file)
+    if (kind := config.get("model_type")) != "glm4v_moe":
+        raise ModelError(f"{folder} holds a model of type {kind!r}, not glm4v_moe: use GLM-4.5V, GLM-4.6V or another Glm4vMoe checkpoint.")
+    return config
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """An object from a JSON file. Raises ModelError when it holds none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read ({first_line(error)}): copy it again from the model's own repository.") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{file} holds no JSON object: copy it again from the model's own repository.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a checkpoint's safetensors headers say: how many numbers, and the type most of them are stored in ("BF16", "F32" …)."""
+
+    parameters: int
+    stored: str
+
+    @classmethod
+    def inspect(cls, folder: Path) -> Weights:
+        """Reads headers only. Raises ModelError naming the file that is missing, cut short or damaged."""
+        index = folder / "model.safetensors.index.json"
+        names = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
+        counts: dict[str, int] = {}
+        for name in names:
+            for kind, shape in _tensors(folder / name):
+                counts[kind] = counts.get(kind, 0) + math.prod(shape)
+        return cls(sum(counts.values()), max(counts, key=lambda kind: counts[kind], default="F32"))
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
+    """(type, shape) of every tensor; format: 8 bytes of header length, a JSON header, the numbers (github.com/huggingface/safetensors)."""
+    if not file.is_file():
+        raise ModelError(f"{file.parent} lacks its weights, {file.name}: copy that file from where the checkpoint came from.")
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(length, file.stat().st_size)))
+        header.pop("__metadata__", None)
+        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        found = [(str(tensor["dtype"]), list(tensor["shape"])) for tensor in header.values()]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+        raise ModelError(f"{file} is cut short or damaged, its header cannot be read: copy it again.") from error
+    if (size := file.stat().st_size) != 8 + length + end:
+        raise ModelError(f"{file} is cut short or damaged, it has {size:,} bytes and should have {8 + length + end:,}: copy it again.")
+    yield from found
+
+
+def first_line(error: Exception) -> str:
+    """The first line an error says, or else its name."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
