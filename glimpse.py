@@ -121,6 +121,7 @@ def run(
     from agent.agent import Agent
     from agent.policy import Limits
     from agent.trajectory import META
+    from environments.base import EnvironmentFault
     from environments.browser import BrowserEnvironment, BrowserOptions
     from evals.report import step_line
     from evals.runner import check_out, new_folder
@@ -142,15 +143,15 @@ def run(
             on_step=lambda step: console.print(step_line(step)),
         )
         trajectory = agent.run(task, out=out)
-    if trajectory.status == "error":
-        if fresh and not trajectory.steps:
-            rmtree(out)  # nothing was seen, so nothing is left behind
-        print(trajectory.meta["fault"] if "--debug" in sys.argv else f"glimpse: {trajectory.reason}", file=sys.stderr)
+    if fresh and trajectory.status == "error" and not trajectory.steps:
+        rmtree(out)  # nothing was seen, so nothing is left behind
     else:
-        print(f"{trajectory.status}: {trajectory.answer or trajectory.reason}")
-    if out.exists():
-        print(f"Run folder: {out}")
-    raise typer.Exit({"done": 0, "error": 3, "stopped": 130}.get(trajectory.status, 1))
+        print(f"{trajectory.status}: {trajectory.answer or trajectory.reason}\nRun folder: {out}")
+    if trajectory.status == "error":
+        fault = EnvironmentFault(trajectory.reason)
+        fault.add_note(str(trajectory.meta["fault"]))
+        raise fault
+    raise typer.Exit({"done": 0, "stopped": 130}.get(trajectory.status, 1))
 
 
 @app.command("eval")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from environments.base import EnvironmentFault
-from environments.browser.chromium import find_chromium
+from environments.browser.chromium import find_chromium, has_display
 from environments.browser.install import missing_fonts, version
 from model import embedded_path
 
@@ -70,9 +70,9 @@ def _fonts() -> Check:
 
 
 def _display() -> Check:
-    shown = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
-    if shown or sys.platform in ("darwin", "win32"):
-        return Check("display", True, False, shown or "the system's own")
+    if has_display():
+        shown = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or "the system's own"
+        return Check("display", True, False, shown)
     return Check("display", False, False, "none: --headed and desktops need one", "xvfb-run glimpse …")
 
 

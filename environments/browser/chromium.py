@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,11 @@ def _downloaded() -> list[Path]:
     return sorted(found, key=lambda path: int(path.relative_to(folder).parts[0].rpartition("-")[2]))
 
 
+def has_display() -> bool:
+    """Whether a window could be shown; only where displays are named by the environment can there be none."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 class Chromium:
     """A running browser that gives one context after another; with a profile folder, always the same one."""
 
@@ -81,6 +87,8 @@ class Chromium:
         from playwright.async_api import Error, async_playwright
 
         executable = find_chromium()
+        if not self._headless and not has_display():
+            raise EnvironmentFault("A headed browser needs a display, and there is none: set $DISPLAY, use xvfb-run, or go headless.")
         self._playwright = await async_playwright().start()
         try:
             await self._launch(self._playwright.chromium, self._launch_options(executable))
