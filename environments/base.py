@@ -191,6 +191,4 @@ def key_name(name: str) -> str:
             return candidate
         if candidate in _ALIASES:
             return _ALIASES[candidate]
-    raise ActionError(
-        f"There is no key {name!r}. Use ctrl, alt, shift, enter, tab, escape, up, pagedown, f5 and the like, or one character."
-    )
+    raise ActionError(f"There is no key {name!r}. Use ctrl, alt, shift, enter, tab, escape, up, pagedown, f5 …, or one character.")

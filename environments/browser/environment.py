@@ -54,7 +54,7 @@ class BrowserEnvironment:
         """
         self._url = url
         self._options = options or BrowserOptions()
-        self._view = View(region or viewport, scale, whole=region in (None, viewport))
+        self._view = View(viewport, region or viewport, scale)
         self._chromium = Chromium(
             headless,
             self._options,

@@ -22,7 +22,7 @@ class Tab:
         self.address, self.title = page.url, ""
         self.dialog: Dialog | None = None
         self.chooser: FileChooser | None = None
-        self.crashed = self.hung = self.leaving = False
+        self.crashed = self.hung = self.leaving = self.measured = False
         self.png: bytes | None = None
         self.changed = asyncio.Event()
         self._requests: dict[Request, float] = {}

@@ -15,11 +15,11 @@ Spot = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The top-left `region` (width, height in CSS pixels) of a viewport, at `scale` screenshot pixels for each CSS pixel."""
+    """The top-left `region` of a viewport (width and height of both in CSS pixels), at `scale` screenshot pixels for a CSS pixel."""
 
+    viewport: tuple[int, int]
     region: tuple[int, int]
     scale: float
-    whole: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -33,14 +33,20 @@ class View:
         return point.x / self.scale, point.y / self.scale
 
     async def capture(self, tab: Tab) -> bytes:
-        """PNG (RGB) of what a person sees in the view.
-
-        Without a clip Chromium gives one pixel for a CSS pixel, whatever the device scale; a clip counts from the top of the page.
-        """
+        """PNG (RGB) of what a person sees in the view. A clip counts from the top of the page, not from that of the viewport."""
         devtools = await tab.devtools()
+        if not tab.measured:
+            await devtools.send("Emulation.setDeviceMetricsOverride", self._metrics())
+            tab.measured = True
         asked: dict[str, Any] = {"format": "png", "optimizeForSpeed": True}
-        if not self.whole or self.scale != 1:
+        if self.region != self.viewport:
             seen = (await devtools.send("Page.getLayoutMetrics"))["cssVisualViewport"]
             width, height = self.region
-            asked["clip"] = {"x": seen["pageX"], "y": seen["pageY"], "width": width, "height": height, "scale": self.scale}
+            asked["clip"] = {"x": seen["pageX"], "y": seen["pageY"], "width": width, "height": height, "scale": 1}
         return base64.b64decode((await devtools.send("Page.captureScreenshot", asked))["data"])
+
+    def _metrics(self) -> dict[str, Any]:
+        """The context's own, said again: a capture puts back what its own session has set, and would else set the scale to 1."""
+        width, height = self.viewport
+        screen = {"screenWidth": width, "screenHeight": height}
+        return {"width": width, "height": height, "deviceScaleFactor": self.scale, "mobile": False, **screen}

@@ -1,0 +1,29 @@
+"""What many tests share: the little pages, and one browser that is started once and begins anew for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from environments.browser import BrowserEnvironment, BrowserOptions
+from tests.page_server import PageServer
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[PageServer]:
+    with PageServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[BrowserEnvironment]:
+    with BrowserEnvironment(options=BrowserOptions(action_timeout=4, navigation_timeout=8)) as environment:
+        yield environment
+
+
+@pytest.fixture
+def browser(chromium: BrowserEnvironment) -> BrowserEnvironment:
+    """1280 by 720 pixels at scale 1, on a blank page."""
+    chromium.reset()
+    return chromium
