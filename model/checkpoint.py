@@ -34,7 +34,7 @@ def _download(repo: str, offline: bool) -> Path:
     try:
         return Path(snapshot_download(repo, allow_patterns=FILES, local_files_only=offline))
     except (OSError, ValueError) as error:  # the hub's errors and its client's are OSErrors; a bad name is a ValueError
-        why = "offline, and it is not in the hub's cache" if offline else f"the hub says: {first_line(error)}"
+        why = "offline, and it is not in the hub's cache" if offline else f"the hub says: {in_one_line(error)}"
         raise ModelError(f"There is no folder {repo}, and no model of that name can be had ({why}).") from error
 
 
@@ -54,7 +54,7 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file} cannot be read ({first_line(error)}): copy it again from the model's own repository.") from error
+        raise ModelError(f"{file} cannot be read ({in_one_line(error)}): copy it again from the model's own repository.") from error
     if not isinstance(found, dict):
         raise ModelError(f"{file} holds no JSON object: copy it again from the model's own repository.")
     return found
@@ -97,6 +97,6 @@ def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
     yield from found
 
 
-def first_line(error: Exception) -> str:
-    """The first line an error says, or else its name."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def in_one_line(error: Exception) -> str:
+    """What an error says, or else its name, without line breaks and at most 300 characters long."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

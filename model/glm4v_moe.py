@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from model.base import Completion, GenerationConfig, Message, ModelError, StopReason
-from model.checkpoint import find, read_config, read_json
+from model.checkpoint import find, in_one_line, read_config, read_json
 from model.decode import Choose, Sampler, Stop, decode, greedy
 from model.loading import Dtype, Placement, load_weights
 from model.pointing import Pointing
@@ -59,9 +59,9 @@ class Glm4vMoe:
         loaded = cls(load_weights(folder, Placement(dtype, device_map, attention, experts)), tokens, preprocessor, str(path_or_id))
         loaded._check_fit()
         loaded.stops = _stops(folder, config) or loaded.stops
-        loaded.settings = dict(config.get("glimpse") or {})
+        loaded.settings = _settings(folder, config)
         if width := loaded.settings.get("point_smoothing"):
-            loaded._greedy = Pointing(tokens.id, int(width))
+            loaded._greedy = Pointing(tokens.id, width)
         return loaded
 
     def _check_fit(self) -> None:
@@ -101,7 +101,7 @@ class Glm4vMoe:
         except ModelError:
             raise
         except (RuntimeError, MemoryError) as error:  # torch's errors, out of memory among them
-            raise ModelError(f"{self.name} failed on a prompt of {len(prompt)} tokens: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"{self.name} failed on a prompt of {len(prompt)} tokens: {in_one_line(error)}") from error
 
     def _prefill(self, session: Session, prompt: Prompt) -> torch.Tensor:
         features = [session.encode(self.preprocessor.patches(image.image), image.grid) for image in prompt.images]
@@ -113,6 +113,13 @@ class Glm4vMoe:
         cut = ids.index(end) if end in ids else len(ids) if think in ids[:2] else -1
         reasoning = [token for token in ids[: max(cut, 0)] if token != think]
         return self.tokens.decode(ids[cut + 1 :]).strip(), self.tokens.decode(reasoning).strip()
+
+
+def _settings(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = config.get("glimpse", {})
+    if not isinstance(found, dict):
+        raise ModelError(f"{folder / 'config.json'}: what stands under 'glimpse' is no object: copy it again.")
+    return found
 
 
 def _stops(folder: Path, config: Mapping[str, Any]) -> frozenset[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from model.base import ModelError
-from model.checkpoint import Weights, first_line
+from model.checkpoint import Weights, in_one_line
 
 if TYPE_CHECKING:
     from transformers import Glm4vMoeForConditionalGeneration
@@ -64,14 +65,24 @@ def _from_pretrained(folder: Path, dtype: torch.dtype | str, placement: Placemen
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported and refused below, where they can be named
         )
-    except (OSError, ValueError, RuntimeError, ImportError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
+    except Exception as error:  # what a bad configuration runs into is not limited: assertions, divisions by zero, the hub's own errors
+        raise ModelError(f"{folder} cannot be loaded, by its config.json or the options given: {in_one_line(error)}") from error
     model, report = loaded
-    if missing := sorted(report["missing_keys"]):
-        raise ModelError(f"{folder} lacks {_some(missing)}: the model would answer at random; copy the whole checkpoint again.")
+    _check_report(folder, report)
     evaluated: Glm4vMoeForConditionalGeneration = model.eval()
     return evaluated
+
+
+def _check_report(folder: Path, report: Mapping[str, Any]) -> None:
+    """Raises ModelError for weights that would be random, warns of those that are left out."""
+    if unfit := sorted(key for key, *_ in report["mismatched_keys"]):
+        raise ModelError(f"{folder}: config.json gives other shapes than {_some(unfit)} have: copy the whole checkpoint again.")
+    if missing := sorted(report["missing_keys"]):
+        raise ModelError(f"{folder} lacks {_some(missing)}: the model would answer at random; copy the whole checkpoint again.")
+    if extra := sorted(report["unexpected_keys"]):
+        warnings.warn(f"{folder}: config.json has no place for {_some(extra)}: left out.", stacklevel=2)
 
 
 def _on_cpu(placement: Placement) -> bool:
@@ -95,7 +106,7 @@ def _dtype(placement: Placement, weights: Weights) -> torch.dtype | str:
         return _named(placement.dtype)
     if not _on_cpu(placement):
         return "auto"
-    features = torch.cpu.get_capabilities()
+    features = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
     native = bool(features.get("amx_bf16") or features.get("avx512_bf16"))
     return torch.bfloat16 if weights.stored == "BF16" and native and weights.parameters >= BF16_PAYS else torch.float32
 

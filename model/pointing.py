@@ -23,8 +23,8 @@ class Pointing:
 
     def __init__(self, token_id: Callable[[str], int | None], width: int) -> None:
         """token_id: of a token by its spelling. width: how many neighbouring thousandths are averaged; odd. Raises ModelError."""
-        if width < 1 or width % 2 == 0:
-            raise ModelError(f"point_smoothing must be an odd number of thousandths, not {width}.")
+        if not isinstance(width, int) or width < 1 or width % 2 == 0:
+            raise ModelError(f"point_smoothing must be an odd number of thousandths, not {width!r}.")
         self._width = width
         self._axes = [_axis(token_id, first) for first in "[,"]
         self._members = [frozenset(axis.tolist()) for axis in self._axes]

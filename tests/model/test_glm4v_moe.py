@@ -148,6 +148,8 @@ def test_points_are_smoothed_only_where_the_checkpoint_asks_for_it(model: Glm4vM
     assert pointing.generate(ask(noise), SHORT).completion_tokens == 6
 
 
-def test_load_model_opens_a_folder_and_knows_where_the_embedded_checkpoint_lies(checkpoint: Path) -> None:
-    assert package.load_model(checkpoint, dtype="bfloat16").model.dtype.itemsize == 2
+def test_load_model_opens_a_folder_and_knows_where_the_embedded_checkpoint_lies(checkpoint: Path, noise: Noise) -> None:
+    half = package.load_model(checkpoint, dtype="bfloat16")
+    assert half.model.dtype.itemsize == 2
+    assert half.generate(ask(noise), SHORT).completion_tokens == 6
     assert package.embedded_path() == Path(package.__file__).parent / "tiny"

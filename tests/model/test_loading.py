@@ -112,7 +112,33 @@ def test_weights_of_another_shape_are_refused(copied: Path) -> None:
     weights = load_file(copied / "model.safetensors")
     weights["lm_head.weight"] = weights["lm_head.weight"][:, :8].contiguous()
     save_file(weights, copied / "model.safetensors", {"format": "pt"})
+    assert "other shapes than the weights lm_head.weight" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("hidden_size", "x"), ("num_attention_heads", 0), ("vocab_size", 10), ("hidden_act", "nope"), ("eos_token_id", "x")],
+)
+def test_a_configuration_that_makes_no_sense_is_one_line(copied: Path, field: str, value: object) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config["text_config"][field] = value
+    (copied / "config.json").write_text(json.dumps(config))
     assert str(copied) in refusal(copied)
+
+
+@pytest.mark.parametrize("settings", ["text", {"point_smoothing": "x"}, {"point_smoothing": 24}, {"point_smoothing": 25}])
+def test_settings_of_our_own_that_cannot_be_met_are_refused(copied: Path, settings: object) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"glimpse": settings}))
+    assert "glimpse" in refusal(copied) or "point_smoothing" in refusal(copied)
+
+
+def test_weights_without_a_place_are_left_out_with_a_warning(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = 2
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.warns(UserWarning, match=r"no place for the weights model\.language_model\.layers\.2\."):
+        Glm4vMoe.load(copied)
 
 
 def test_another_model_s_tokenizer_is_refused(copied: Path) -> None:
