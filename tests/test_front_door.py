@@ -6,21 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
-from threading import Thread
 
 import pytest
 
 import glimpse
 from agent.trajectory import Trajectory
 from tests.model import checkpoints
+from tests.page_server import PageServer
 
 Call = Callable[..., tuple[int, str, str]]
-PAGE = "<!doctype html><title>One button</title><button onclick='document.title = 1'>ONE</button>"
 
 
 @pytest.fixture
@@ -43,16 +40,6 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = {"prompt": "compact", "viewport": [340, 230], "region": [168, 224], "scale": 1.5}
     (folder / "config.json").write_text(json.dumps(config | {"glimpse": own}))
     return folder
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("site")
-    (folder / "index.html").write_text(PAGE)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 def said_in_one_line(err: str) -> str:
@@ -155,9 +142,13 @@ def test_an_absent_display_is_named(tmp_path: Path, random_model: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_does_not_get_there_is_recorded_and_ends_with_1(call: Call, tmp_path: Path, random_model: Path, url: str) -> None:
+def test_a_run_that_does_not_get_there_is_recorded_and_ends_with_1(
+    call: Call, tmp_path: Path, random_model: Path, pages: PageServer
+) -> None:
     out = tmp_path / "out"
-    code, told, _ = call("run", "Click button ONE.", "--url", url, "--out", out, "--model", random_model, "--max-steps", 2)
+    code, told, _ = call(
+        "run", "Click button ONE.", "--url", pages.url("app.html"), "--out", out, "--model", random_model, "--max-steps", 2
+    )
     assert code == 1
     assert f"Run folder: {out}" in told
     trajectory = Trajectory.load(out)
