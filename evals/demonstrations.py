@@ -50,10 +50,10 @@ def record(
     if tested := [seed for seed in seeds if seed < TEST_SEEDS]:
         raise EvalError(f"Seed {tested[0]} is for testing: demonstrations take seeds from {TEST_SEEDS} on.")
     out.mkdir(parents=True, exist_ok=True)
-    benchmark = Miniwob(tasks, seeds)
+    benchmark = Miniwob(tasks, seeds, reload=False)
     kept = 0
     try:
-        for task in sorted(benchmark.tasks(), key=lambda task: (task.seed or 0, task.id)):
+        for task in benchmark.tasks():
             folder = out / task.id / str(task.seed)
             if not (folder / LABELS).exists():
                 recorded = _demonstrate(benchmark, task, folder, stray)

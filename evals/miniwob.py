@@ -30,15 +30,25 @@ THRESHOLD = 1.0
 
 _START = """
 (seed) => {
-  const style = document.createElement('style');
-  style.textContent = '#reward-display, #click-canvas { visibility: hidden !important }';
-  document.head.append(style);
+  if (!document.getElementById('unseen')) {
+    const style = document.createElement('style');
+    style.id = 'unseen';
+    style.textContent = '#reward-display, #click-canvas { visibility: hidden !important }';
+    document.head.append(style);
+  }
+  core.endEpisode(0);
   Math.seedrandom(String(seed));
   core.EPISODE_MAX_TIME = 1e6;
   core.startEpisodeReal();
 }
 """
-_READY = "typeof core !== 'undefined' && typeof Math.seedrandom === 'function' && !!document.getElementById('sync-task-cover')"
+_READY = """
+async () => {
+  const ready = () => document.readyState === 'complete' && typeof core !== 'undefined' && typeof Math.seedrandom === 'function';
+  for (let tries = 0; tries < 500 && !ready(); tries++) await new Promise(later => setTimeout(later, 10));
+  return ready();
+}
+"""
 _STATE = "() => [WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, String(WOB_REWARD_REASON ?? '')]"
 _UTTERANCE = "() => { const u = core.getUtterance(); return typeof u === 'string' ? u : u.utterance; }"
 
@@ -56,25 +66,33 @@ def task_names() -> list[str]:
 
 
 class MiniwobEnvironment:
-    """One task with one seed, in the current tab of a browser that others may use before and after."""
+    """One task with one seed, in the current tab of a browser that others may use before and after.
 
-    def __init__(self, browser: BrowserEnvironment, page: Path, seed: int) -> None:
-        self.browser, self.page, self.seed = browser, page, seed
+    reload: load the page anew for the episode. Without, an open page of the same task starts over in place: several times faster, but a
+    few tasks (date pickers, scrolled boxes, pages of results) carry state over.
+    """
+
+    def __init__(self, browser: BrowserEnvironment, page: Path, seed: int, reload: bool = True) -> None:
+        self.browser, self.page, self.seed, self.reload = browser, page, seed, reload
         self.done, self.raw, self.reason, self.instruction = False, 0.0, "", ""
         self._start: Observation | None = None
         self._seen: Observation | None = None
 
     def reset(self) -> Observation:
-        """Load the page anew (state leaks over in-page restarts), seed it, start the episode; nothing to do when just done."""
+        """Load the page, seed it, start the episode; nothing to do when just done."""
         if self._start is None:
-            self.browser.goto(self.page.as_uri())
-            if not self.browser.evaluate(_READY):
-                raise EnvironmentFault(f"{self.page} is no MiniWoB++ page: reinstall the miniwob package.")
+            if self.reload or self.browser.evaluate("location.href") != self.page.as_uri():
+                self._load()
             self.browser.evaluate(_START, self.seed)
             self.instruction = str(self.browser.evaluate(_UTTERANCE))
             self.done, self.raw, self.reason, self._seen = False, 0.0, "", None
             self._start = self.observe()
         return self._start
+
+    def _load(self) -> None:
+        self.browser.goto(self.page.as_uri())
+        if not self.browser.evaluate(_READY):
+            raise EnvironmentFault(f"{self.page} is no MiniWoB++ page: reinstall the miniwob package.")
 
     def observe(self) -> Observation:
         """Look. Once the page says that the episode is over, its first reward is kept (one more click would start another episode) and
@@ -123,13 +141,14 @@ class MiniwobEnvironment:
 
 
 class Miniwob:
-    """Tasks × seeds. One browser serves all episodes of a thread; it is started with the first and replaced when it was lost."""
+    """Tasks × seeds. One browser, started with the first episode, serves them all."""
 
     name = "miniwob"
 
-    def __init__(self, tasks: Sequence[str], seeds: Sequence[int], headless: bool = True) -> None:
+    def __init__(self, tasks: Sequence[str], seeds: Sequence[int], *, headless: bool = True, reload: bool = True) -> None:
         self._tasks = [Task(name, seed=seed, max_steps=STEPS) for name in tasks for seed in seeds]
-        self._headless, self._browser = headless, None  # type: bool, BrowserEnvironment | None
+        self._headless, self._reload = headless, reload
+        self._browser: BrowserEnvironment | None = None
 
     @property
     def version(self) -> str:
@@ -142,7 +161,7 @@ class Miniwob:
         if self._browser is None:
             self._browser = BrowserEnvironment("about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=self._headless)
             self._browser.reset()
-        return MiniwobEnvironment(self._browser, pages() / f"{task.id}.html", task.seed or 0)
+        return MiniwobEnvironment(self._browser, pages() / f"{task.id}.html", task.seed or 0, self._reload)
 
     def instruction(self, task: Task, env: Any) -> str:
         env.reset()
@@ -170,4 +189,4 @@ def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool
         raise EvalError(
             f"MiniWoB++ has no task {unknown[0]!r}; it has {len(known)}, such as click-test, click-tab, login-user (see {pages()})."
         )
-    return Miniwob(tasks or known, seeds or range(5), headless)
+    return Miniwob(tasks or known, seeds or range(5), headless=headless)

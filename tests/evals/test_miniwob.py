@@ -46,6 +46,15 @@ def test_the_same_seed_gives_the_same_pixels_and_another_one_does_not(miniwob: M
     assert (screens[0] != screens[2]).any()
 
 
+def test_starting_over_in_place_shows_what_a_fresh_page_shows(miniwob: Miniwob) -> None:
+    for name in ORACLE_TASKS:
+        fresh = environment(miniwob, name, 5)
+        screen = np.asarray(fresh.reset().screenshot)
+        fresh.click(Point(100, 200))
+        again = MiniwobEnvironment(fresh.browser, fresh.page, 5, reload=False)
+        assert (np.asarray(again.reset().screenshot) == screen).all()
+
+
 def test_the_start_cover_is_gone_and_the_instruction_is_known(miniwob: Miniwob) -> None:
     env = environment(miniwob, "click-tab", 1)
     seen = env.reset()
