@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def version(browser: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentFault(f"{browser} does not run ({type(error).__name__}): name another browser in $GLIMPSE_CHROMIUM.") from error
     if said.returncode != 0:
-        raise EnvironmentFault(f"{browser} does not run ({_last_line(said.stderr or said.stdout)}): name another in $GLIMPSE_CHROMIUM.")
+        raise EnvironmentFault(f"{browser} does not run ({_telling_line(said.stderr or said.stdout)}): name another in $GLIMPSE_CHROMIUM.")
     return said.stdout.strip()
 
 
@@ -111,9 +112,11 @@ def _run(command: Sequence[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_MINUTES * 60, env=quiet, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{command[0]}: {type(error).__name__}"
-    return "" if done.returncode == 0 else f"{Path(command[0]).name}: {_last_line(done.stderr or done.stdout)}"
+    return "" if done.returncode == 0 else f"{Path(command[0]).name}: {_telling_line(done.stderr or done.stdout)}"
 
 
-def _last_line(text: str) -> str:
+def _telling_line(text: str) -> str:
+    """The first line that calls itself an error, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    errors = [line for line in lines if re.match(r"(E|Error|ERROR|error)\b.*:", line)]
+    return (errors or lines[-1:] or ["it said nothing"])[0]
