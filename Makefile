@@ -11,7 +11,6 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
-SOURCES := agent model tools environments evals glimpse.py benchmarks tests
 
 .PHONY: demo test check format browser clean
 .DELETE_ON_ERROR:
@@ -23,13 +22,13 @@ test: check browser
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)
-	$(BIN)/ruff check $(wildcard $(SOURCES))
-	$(BIN)/ruff format --check $(wildcard $(SOURCES))
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 format: $(INSTALLED)
-	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
-	$(BIN)/ruff format $(wildcard $(SOURCES))
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 browser: $(INSTALLED)
 	@$(BIN)/glimpse setup
