@@ -42,7 +42,7 @@ $(INSTALLED): pyproject.toml constraints.txt Makefile
 	  { echo "Python 3.11 or newer is needed and '$(PYTHON)' is not one: make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@echo "Installing Python packages into .venv (torch is the large one) …"
 	@$(install_torch)
 	$(PIP) -c constraints.txt -e '.[dev]'
