@@ -19,6 +19,17 @@ def greedy(logits: torch.Tensor) -> int:
     return int(logits.argmax())
 
 
+def barring(token: int, choose: Choose) -> Choose:
+    """The same choice among all tokens but one."""
+
+    def other(logits: torch.Tensor) -> int:
+        allowed = logits.clone()
+        allowed[token] = -torch.inf
+        return choose(allowed)
+
+    return other
+
+
 class Sampler:
     """A token drawn at a temperature from the smallest set of likeliest tokens that hold `top_p` of the probability."""
 

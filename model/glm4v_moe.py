@@ -15,7 +15,7 @@ import torch
 
 from model.base import Completion, GenerationConfig, Message, ModelError, StopReason
 from model.checkpoint import find, in_one_line, read_config, read_json
-from model.decode import Choose, Sampler, Stop, decode, greedy
+from model.decode import Choose, Sampler, Stop, barring, decode, greedy
 from model.loading import Dtype, Placement, load_weights
 from model.pointing import Pointing
 from model.session import Session
@@ -89,6 +89,7 @@ class Glm4vMoe:
             raise ModelError(f"The prompt is {len(prompt)} tokens long and the context {self.context}: send fewer or smaller screenshots.")
         deadline = inf if config.max_seconds is None else started + config.max_seconds
         choose = self._greedy if config.temperature == 0 else Sampler(config)
+        choose = barring(prompt.image_id, choose)  # a placeholder without an image could not be read on from
         ids, reason = self._answer(prompt, choose, Stop(self.stops, min(config.max_tokens, room), deadline))
         content, reasoning = self._split(ids[:-1] if reason == "stop" else ids)
         return Completion(content, reasoning, len(prompt), 0, len(ids), reason, tuple(ids))

@@ -106,7 +106,7 @@ def _dtype(placement: Placement, weights: Weights) -> torch.dtype | str:
         return _named(placement.dtype)
     if not _on_cpu(placement):
         return "auto"
-    features = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    features: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
     native = bool(features.get("amx_bf16") or features.get("avx512_bf16"))
     return torch.bfloat16 if weights.stored == "BF16" and native and weights.parameters >= BF16_PAYS else torch.float32
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model.base import GenerationConfig, ModelError
-from model.decode import Sampler, Stop, decode, greedy
+from model.decode import Sampler, Stop, barring, decode, greedy
 from model.pointing import Pointing, smooth
 from tests.model import checkpoints
 
@@ -25,6 +25,14 @@ def counts(config: GenerationConfig, draws: int = 400) -> Counter[int]:
 def test_greedy_takes_the_likeliest_token_and_the_first_of_equals() -> None:
     assert greedy(LOGITS) == 1
     assert greedy(torch.tensor([1.0, 2.0, 2.0])) == 1
+
+
+def test_a_barred_token_is_never_chosen_and_the_logits_stay_as_they_were() -> None:
+    logits = LOGITS.clone()
+    assert barring(1, greedy)(logits) == 3
+    sampler = barring(1, Sampler(GenerationConfig(temperature=1.0, seed=0)))
+    assert {sampler(logits) for _ in range(200)} == {0, 2, 3}
+    assert torch.equal(logits, LOGITS)
 
 
 def test_the_same_seed_draws_the_same_tokens() -> None:

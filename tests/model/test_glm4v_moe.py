@@ -77,6 +77,17 @@ def test_the_stop_token_ends_the_answer_and_is_not_part_of_its_text(checkpoint: 
     assert completion.content == own.tokens.decode(completion.token_ids[:-1]).strip()
 
 
+def test_an_answer_never_holds_an_image_placeholder_however_likely(checkpoint: Path, noise: Noise) -> None:
+    from model.glm4v_moe import Glm4vMoe
+
+    own = Glm4vMoe.load(checkpoint)
+    placeholder = own.tokens.control["<|image|>"]
+    own.model.lm_head.weight.data[placeholder] *= 100  # about every second token, were it allowed
+    completion = own.generate(ask(noise), GenerationConfig(max_tokens=20))
+    assert completion.token_ids
+    assert placeholder not in completion.token_ids
+
+
 def test_the_reasoning_is_what_stands_before_the_end_of_the_thought(model: Glm4vMoe) -> None:
     def split(text: str) -> tuple[str, str]:
         return model._split(model.tokens.encode_trusted(text))
@@ -129,8 +140,11 @@ def test_ctrl_c_stops_an_answer_and_the_model_goes_on(model: Glm4vMoe, noise: No
             model.generate(ask(noise), ever)
 
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        answer_for_ever()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            answer_for_ever()
+    finally:
+        timer.cancel()
     assert model.generate(ask(noise), SHORT) == before
 
 
