@@ -81,7 +81,7 @@ class BrowserEnvironment:
         if self._session is not None:
             self._session.leave()
         context = await self._chromium.fresh()
-        self._session = Session(context, self._options, lambda: self._chromium.running)
+        self._session = Session(context, self._options, self._chromium)
         await context.add_init_script(picker.OPEN_IN_PAGE)
         await self._session.open()
         await visits.begin(self._session, self._url)
@@ -105,6 +105,8 @@ class BrowserEnvironment:
         except TimeoutError:
             raise ActionError("The script is not done in time.") from None
         except Error as error:
+            if await self._here().explained(error):
+                await self._here().current()
             raise ActionError(first_line(error)) from error
 
     # mouse and keyboard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from contextlib import suppress
 
 from PIL import Image
 from playwright.async_api import Error
@@ -28,7 +29,9 @@ async def look(session: Session, view: View) -> Observation:
         if tab.dialog or await _seen(session, view, tab):
             break
     session.looked = time.monotonic()
-    return _observation(session, view, await session.current())
+    tab = await session.current()
+    await _read_titles(session)
+    return _observation(session, view, tab)
 
 
 async def _seen(session: Session, view: View, tab: Tab) -> bool:
@@ -56,6 +59,14 @@ async def _shoot(session: Session, view: View, tab: Tab) -> None:
             session.tell("The page is still loading.")
         await session.downloads.arrived(options.settle_timeout)
     tab.png = session.png = await asyncio.wait_for(view.capture(tab), CAPTURE_BOUND)
+
+
+async def _read_titles(session: Session) -> None:
+    """Of tabs in the background that have not been looked at; one that does not respond stays untitled."""
+    for tab in session.tabs:
+        if not tab.title and not session.is_current(tab):
+            with suppress(Error, TimeoutError):
+                tab.title = await asyncio.wait_for(tab.page.title(), 0.3)
 
 
 def _observation(session: Session, view: View, tab: Tab) -> Observation:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
 from playwright.async_api import BrowserContext, Dialog, Error, FileChooser, Page
 
 from environments.base import ActionError, EnvironmentFault
-from environments.browser.chromium import first_line, gone_is_fine
+from environments.browser.chromium import Chromium, first_line, gone_is_fine
 from environments.browser.downloads import Downloads
 from environments.browser.options import BrowserOptions
 from environments.browser.tab import Tab
 
 CLOSED = "The browser has closed; reset() starts a new one."
+ABORTED = "ERR_ABORTED"
+EVENT_BOUND = 2.0
+"""Seconds in which the event that explains an error must have come."""
 TAB_BOUND = 5.0
 """Seconds in which the browser itself must have opened or closed a tab."""
 
@@ -24,8 +27,8 @@ TAB_BOUND = 5.0
 class Session:
     """Tabs in the order they were opened, one of them current. Everything here runs on the browser's event loop."""
 
-    def __init__(self, context: BrowserContext, options: BrowserOptions, alive: Callable[[], bool]) -> None:
-        self._context, self.options, self._alive = context, options, alive
+    def __init__(self, context: BrowserContext, options: BrowserOptions, chromium: Chromium) -> None:
+        self._context, self.options, self._chromium = context, options, chromium
         self.tabs: list[Tab] = []
         self.downloads = Downloads(options.downloads, self.tell)
         self.interrupted = asyncio.Event()
@@ -61,7 +64,7 @@ class Session:
 
     async def current(self) -> Tab:
         """The tab that is seen and acted on: reloaded in a new one after a crash, a blank one when the last has closed."""
-        if not self._alive():
+        if not self._chromium.running:
             raise EnvironmentFault(CLOSED)
         if self._current is None:
             return await self.new_tab()
@@ -208,18 +211,26 @@ class Session:
                 tab.hung = True
             raise ActionError(f"The page does not respond (for {seconds:g} s). Go to another address or close the tab.") from None
         except Error as error:
-            await self._explain(error)
-        if not self._alive():
+            if not await self.explained(error):
+                raise ActionError(first_line(error)) from error
+        if not self.tabs:
+            await asyncio.sleep(0.1)  # when the browser ends, its tabs are said to close first
+        if not self._chromium.running:
             raise EnvironmentFault(CLOSED)
         if tab is not None and tab.crashed:
             raise ActionError("The tab crashed while this was done; it is loaded again.")
 
-    async def _explain(self, error: Error) -> None:
-        """Raise what a failed verb means, once the event that tells why has had its chance to come."""
+    async def explained(self, error: Error) -> bool:
+        """Whether a tab's crash or closing, or the browser's, is what made a verb fail; its event may come after the error.
+
+        When a thing is said to have closed and no such event comes, the driver itself has gone, and the browser with it.
+        """
+        closed = "has been closed" in str(error)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.interrupted.wait(), 0.2)
-        if self._alive() and not self.interrupted.is_set():
-            raise ActionError(first_line(error)) from error
+            await asyncio.wait_for(self.interrupted.wait(), EVENT_BOUND if closed or ABORTED in str(error) else 0.1)
+        if closed and not self.interrupted.is_set():
+            self._chromium.running = False
+        return self.interrupted.is_set() or not self._chromium.running
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

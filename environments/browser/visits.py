@@ -16,6 +16,8 @@ from environments.browser.chromium import first_line
 from environments.browser.session import Session
 from environments.browser.tab import Tab
 
+DOWNLOAD = "Download is starting"
+"""How playwright says that an address is a file to keep; the download is then told of by itself."""
 PROBE = 1.0
 """Seconds a page is given to show that its scripts are not in an endless loop, before it is left."""
 
@@ -41,16 +43,8 @@ async def goto(session: Session, url: str) -> None:
     try:
         await visit(session, tab, whole)
     except Error as error:
-        await _judge(session, tab, whole, error)
-
-
-async def _judge(session: Session, tab: Tab, url: str, error: Error) -> None:
-    """Raise for a failed navigation what the model should read; a download or a crash is told of otherwise."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(session.interrupted.wait(), 0.2)
-    if "Download is starting" in str(error) or tab.crashed or tab.page.is_closed():
-        return
-    raise ActionError(f"{url} cannot be opened: {reason(error)}") from error
+        if DOWNLOAD not in str(error) and not await session.explained(error):
+            raise ActionError(f"{whole} cannot be opened: {reason(error)}") from error
 
 
 def reason(error: Error) -> str:
