@@ -224,14 +224,14 @@ def train(
     seed: int = 0,
 ) -> None:
     """Train a small Glm4vMoe on demonstrations; the last twentieth of them is held out."""
-    from evals.demonstrations import examples
+    from evals.demonstrations import about, examples
     from evals.report import progress_line
     from model.train import TrainConfig, fit
 
     found = list(examples(data))
     kept = len(found) - len(found) // 20
     config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
-    fit(found[:kept], found[kept:], out, config, lambda progress: print(progress_line(progress), flush=True))
+    fit((found[:kept], found[kept:]), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
 
 
 @app.command()

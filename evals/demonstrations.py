@@ -7,6 +7,7 @@ A data set is a folder: `dataset.json` (what was recorded, with every seed), and
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,16 @@ from agent.trajectory import Trajectory
 from evals.base import EvalError, Task
 from evals.miniwob import REGION, SCALE, VIEWPORT, Miniwob
 from evals.oracles import ORACLE_TASKS, Label, Oracle
-from model.examples import Example, Question, Word
+from model.examples import Example, Question, Rectangle, Word
+from tools import compact_actions
 from tools.base import Thousandths
 from tools.computer import Click
+from tools.control import Done
 
 TEST_SEEDS = 10_000
 """Seeds below this one are for testing: nothing is ever recorded from them, nothing trained on."""
 DATASET, LABELS = "dataset.json", "labels.json"
+ACTIONS = compact_actions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,13 @@ def _describe(out: Path, version: str, stray: float) -> None:
     (out / DATASET).write_text(json.dumps(about) + "\n")
 
 
+def about(data: Path) -> dict[str, Any]:
+    """What a checkpoint trained on a data set should say of its own use: the prompt, and the screen it is used to."""
+    file = data / DATASET
+    recorded = json.loads(file.read_text()) if file.exists() else {}
+    return {"prompt": CompactPrompt.name, **{key: recorded[key] for key in ("viewport", "region", "scale") if key in recorded}}
+
+
 def examples(data: Path) -> Iterator[Example]:
     """An example for each recorded step that was rewarded and not a stray click. Raises EvalError when there are none in the folder."""
     found = False
@@ -108,21 +119,39 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
     trajectory = Trajectory.load(folder)
     labels: list[dict[str, Any] | None]
     labels = json.loads((folder / LABELS).read_text()) if (folder / LABELS).exists() else [{}] * len(trajectory.steps)
-    prompt, tag = CompactPrompt(), folder.parent.name
     if trajectory.status != "done":
         return
+    history: list[str] = []
     for step, label in zip(trajectory.steps, labels, strict=False):
-        if label is None or step.action is None or ("target" in label and label["target"] is None):
-            continue
-        history = [prompt.actions.render(s.action) for s in trajectory.steps[: step.index] if s.action is not None]
-        target = label.get("target") or _around(step.action, step.seen.screenshot.size)
-        question = Question(compact_text(trajectory.task, history), prompt.actions.render(step.action), target and tuple(target), tag)
-        words = [Word(text, tuple(columns), (box[1] + box[3]) / 2) for text, box, columns in label.get("words", [])]
-        readings = tuple(_readings(label.get("words", []), step.seen.screenshot.size, prompt))
-        yield Example(folder / f"{step.index:03d}.png", (question,), readings, tuple(words))
+        call = "" if step.action is None else ACTIONS.render(step.action)
+        if label is not None and step.action is not None and label.get("target", True) is not None:
+            size, words = step.seen.screenshot.size, label.get("words", [])
+            target = tuple(label["target"]) if "target" in label else _around(step.action, size)
+            question = Question(compact_text(trajectory.task, history), call, target, folder.parent.name)
+            after = tuple(_afterwards(trajectory.task, target, size, f"{folder.name}{step.index}")) if label else ()
+            read = tuple(Word(text, tuple(columns), (box[1] + box[3]) / 2) for text, box, columns in words)
+            yield Example(folder / f"{step.index:03d}.png", (question, *after), tuple(_readings(words, size)), read)
+        history.append(call)
 
 
-def _around(action: Any, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+def _afterwards(task: str, target: Rectangle | None, size: tuple[int, int], seed: str) -> Iterator[Question]:
+    """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
+    if target is None:
+        return
+    rng = random.Random(seed)
+    left, top, right, bottom = target
+    hit = rng.uniform(left + 1, right - 1), rng.uniform(top + 1, bottom - 1)
+    yield Question(compact_text(task, [_click(hit, size)]), ACTIONS.render(Done()), tag="done")
+    miss = rng.uniform(0, size[0]), rng.uniform(0, size[1])
+    if not (left - 8 <= miss[0] <= right + 8 and top - 8 <= miss[1] <= bottom + 8):
+        yield Question(compact_text(task, [_click(miss, size)]), _click(((left + right) / 2, (top + bottom) / 2), size), target, "missed")
+
+
+def _click(place: tuple[float, float], size: tuple[int, int]) -> str:
+    return ACTIONS.render(Click(point=Thousandths.of((int(place[0]), int(place[1])), size)))
+
+
+def _around(action: Any, size: tuple[int, int]) -> Rectangle | None:
     """A small rectangle around a recorded click, for recordings that know no more."""
     if not isinstance(action, Click):
         return None
@@ -130,11 +159,11 @@ def _around(action: Any, size: tuple[int, int]) -> tuple[float, float, float, fl
     return x - 4, y - 4, x + 4, y + 4
 
 
-def _readings(words: Sequence[Any], size: tuple[int, int], prompt: CompactPrompt) -> Iterator[Question]:
+def _readings(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
     """`find "word"` for every word that stands on the screen once."""
     bare = [re.sub(r"^\W+|\W+$", "", text) for text, _, _ in words]
     times = Counter(word.lower() for word in bare)
-    for word, (_, box, _) in zip(bare, words, strict=True):
+    for word, (_, (left, top, right, bottom), _) in zip(bare, words, strict=True):
         if len(word) > 1 and times[word.lower()] == 1:
-            point = Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size)
-            yield Question(f'find "{word}"', prompt.actions.render(Click(point=point)), tuple(box), "find")
+            call = _click(((left + right) / 2, (top + bottom) / 2), size)
+            yield Question(f'find "{word}"', call, (left, top, right, bottom), "find")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.losses import SCORED_LAYERS, WEIGHTS, LetterHead, all_losses
+from model.pointing import smooth
 from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint
 from model.tokens import Tokens
 from model.vision import Preprocessor
@@ -122,25 +125,28 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
-        """Greedy points for held-out questions: how many lie in their target, by tag."""
-        rng, hits = random.Random(0), dict[str, tuple[int, int]]()
+        """Greedy points for held-out questions: how many lie in their target, by tag; "tokens": all other tokens of the replies."""
+        rng, hits = random.Random(0), Counter[str]()
+        asked = Counter[str]()
         for at in range(0, min(most, len(self.validation)), 24):
             batch = self.builder.build(self.validation[at : at + 24], rng)
             rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
-            x = self._best(self.forward(batch)[1][rows, index], self.ids[0])
+            hidden = self.forward(batch)[1]
+            x = self._best(hidden[rows, index], self.ids[0])
             batch.ids[rows, index + 1] = torch.tensor(self.ids[0])[x]
             y = self._best(self.forward(batch)[1][rows, index + 1], self.ids[1])
             for point, px, py in zip(batch.points, x.tolist(), y.tolist(), strict=True):
                 left, top, right, bottom = point.question.target or (0, 0, 0, 0)
-                hit = left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
-                before = hits.get(point.question.tag, (0, 0))
-                hits[point.question.tag] = (before[0] + hit, before[1] + 1)
-        return hits
+                hits[point.question.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
+                asked[point.question.tag] += 1
+            others, before, wanted = torch.tensor(batch.tokens).T
+            hits["tokens"] += int((self.model.lm_head(hidden[others, before]).argmax(-1) == wanted).sum())
+            asked["tokens"] += len(wanted)
+        return {tag: (hits[tag], count) for tag, count in sorted(asked.items())}
 
     def _best(self, hidden: Tensor, ids: list[int]) -> Tensor:
         p = F.linear(hidden, self.model.lm_head.weight).softmax(-1)[:, torch.tensor(ids)]
-        width = self.config.smoothing
-        return F.avg_pool1d(p[:, None], width, stride=1, padding=width // 2)[:, 0].argmax(-1)
+        return smooth(p, self.config.smoothing).argmax(-1)
 
     def save(self, out: Path, extra: dict[str, Any]) -> None:
         """The checkpoint for use in `out`, and beside it, replaced in one move, all that is needed to go on."""
@@ -168,25 +174,27 @@ class Trainer:
 
 
 def corpus(examples: Sequence[Example]) -> list[str]:
-    """What the tokenizer is trained on: every text, and the replies without their numbers."""
-    texts = [q.text for e in examples for q in (*e.questions, *e.readings)]
-    replies = [_unnumbered(q.reply) for e in examples for q in e.questions]
-    return texts + replies
-
-
-def _unnumbered(reply: str) -> str:
-    return "".join("" if c.isdigit() or c == "," else c for c in reply)
+    """What the tokenizer is trained on: every text and every reply, without coordinates, which have tokens of their own."""
+    texts = [text for e in examples for q in (*e.questions, *e.readings) for text in (q.text, q.reply)]
+    return [re.sub(r"[\[,]\d{1,3}", "", text) for text in texts]
 
 
 def fit(
-    examples: Sequence[Example], validation: Sequence[Example], out: Path, config: TrainConfig, report: Callable[[Progress], None]
+    examples: tuple[Sequence[Example], Sequence[Example]],
+    out: Path,
+    config: TrainConfig,
+    report: Callable[[Progress], None],
+    about: dict[str, Any] | None = None,
 ) -> None:
-    """Train a small model from scratch on examples, or go on with the run that `out` holds. Raises ModelError."""
+    """Train a small model from scratch, or go on with the run that `out` holds. Raises ModelError.
+
+    examples: to train on, and held out. about: goes into the checkpoint's config.json under "glimpse".
+    """
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    trainer = Trainer(examples, validation, config, SmallConfig(seed=config.seed))
+    trainer = Trainer(*examples, config, SmallConfig(seed=config.seed))
     if (out / STATE).exists():
         trainer.resume(out)
-    train(trainer, out, {"prompt": "compact"}, report)
+    train(trainer, out, about or {}, report)
 
 
 def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[Progress], None]) -> None:

@@ -12,7 +12,7 @@ from model.examples import Example, Question, Word, allowed_thousandths, letter_
 from model.glm4v_moe import Glm4vMoe
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
-from model.train import STATE, TrainConfig, Trainer, fit
+from model.train import STATE, Progress, TrainConfig, Trainer, fit
 
 SIZES = SmallConfig(hidden=64, layers=3, heads=4, kv_heads=2, experts=4, expert_width=32, vision_hidden=64, vision_depth=2)
 
@@ -48,7 +48,7 @@ def test_a_coordinate_is_one_token_and_a_call_reads_back_as_it_was() -> None:
 
 
 def test_the_batched_forward_equals_the_library() -> None:
-    model = build_model(build_tokenizer(["a"], 300), SIZES).eval()
+    model = build_model(build_tokenizer(["a"], 300), SIZES)
     rows, columns, images = 6, 8, 2
     frame = torch.randn(images, rows * columns, 588)
     doubled = frame.view(-1, 3, 1, 196).expand(-1, -1, 2, -1).reshape(-1, 1176)
@@ -75,7 +75,7 @@ def test_every_question_of_a_batch_is_answered_as_if_asked_alone(trainer: Traine
 def test_the_model_in_training_sees_what_the_model_in_use_sees(trainer: Trainer) -> None:
     example = trainer.examples[0]
     tokens = Tokens(trainer.tokenizer.backend_tokenizer)
-    used = Glm4vMoe(trainer.model.eval(), tokens, trainer.builder.preprocessor, "small")
+    used = Glm4vMoe(trainer.model, tokens, trainer.builder.preprocessor, "small")
     message = Message("user", (Image.open(example.image), example.questions[0].text))
     reply = used.generate([message], GenerationConfig(max_tokens=1))
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_training_lowers_every_loss_that_can_be_learned_in_seconds(trainer: Trai
 def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
     made = examples(tmp_path, 6)
     out = tmp_path / "out"
-    reports = []
+    reports: list[Progress] = []
     config = TrainConfig(minutes=0.02, batch=2, save_minutes=0.01)
     trainer = Trainer(made, made, config, SIZES)
     trainer.train_step()
@@ -112,7 +112,7 @@ def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: P
     assert loaded.generate([message], GenerationConfig(max_tokens=4)).completion_tokens > 0
     assert json.loads((out / "config.json").read_text())["glimpse"] == {"point_smoothing": 25, "prompt": "compact"}
     with pytest.raises(ModelError, match="other data or sizes"):
-        fit(made, made, out, TrainConfig(minutes=0.01), reports.append)
+        fit((made, made), out, TrainConfig(minutes=0.01), reports.append)
     assert (out / STATE).exists()
 
 

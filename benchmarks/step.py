@@ -1,0 +1,125 @@
+"""What a step costs besides the model: `python -m benchmarks.step [--steps N] [--json]`.
+
+The real loop on an application-like page (a tool bar, a side bar, a table of 200 rows, a form) at 1280×720 in a real Chromium: every step
+looks, renders the prompt, reads a scripted reply, clicks a row, waits for the page to settle and records. Beside it, in the same run and
+on the same page, bare playwright loops that only click and capture. Times are of this machine: compare within one run.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from agent.agent import Agent
+from agent.base import Step
+from agent.policy import Limits
+from environments.browser import BrowserEnvironment, find_chromium
+from model.scripted import ScriptedModel
+from tools import native_actions
+from tools.base import Thousandths
+from tools.computer import Click
+
+PAGE = Path(__file__).parent.parent / "tests" / "pages" / "app.html"
+SIZE = (1280, 720)
+WARM_UP = 5
+LOOK = ("settle", "capture", "decode")
+PHASES = (*LOOK, "render", "read", "act", "record")
+
+
+def row(step: int) -> tuple[int, int]:
+    """The pixel clicked in a step: another row of the table each time."""
+    return 500, 120 + step * 52 % 540
+
+
+def ours(steps: int, folder: Path) -> dict[str, list[float]]:
+    """Milliseconds of each phase of each step, model time left out."""
+    actions = native_actions("browser")
+    replies = [actions.render(Click(point=Thousandths.of(row(step), SIZE))) for step in range(steps)]
+    times: dict[str, list[float]] = {phase: [] for phase in (*PHASES, "total")}
+    with BrowserEnvironment(PAGE.as_uri(), viewport=SIZE) as env:
+
+        def note(step: Step) -> None:
+            spent = {**step.timings, **env.timings}
+            milliseconds = {phase: spent.get(phase, 0.0) * 1000 for phase in PHASES}
+            others = (spent["observe"] - sum(env.timings.get(phase, 0.0) for phase in LOOK)) * 1000
+            for phase, value in milliseconds.items():
+                times[phase].append(value)
+            times["total"].append(sum(milliseconds.values()) + others)
+
+        agent = Agent(ScriptedModel(replies), env, prompt="tool_call", limits=Limits(max_steps=steps), on_step=note)
+        trajectory = agent.run("Go through the orders.", out=folder)
+        if trajectory.status != "max_steps" or len(env.evaluate("record")) != steps:
+            raise SystemExit(f"The run is not what it should be: {trajectory.status}, {trajectory.reason}")
+    return times
+
+
+def bare(steps: int) -> dict[str, list[float]]:
+    """Milliseconds of a click and a capture with playwright alone, by its own screenshot and over the DevTools protocol."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+        page.goto(PAGE.as_uri())
+        devtools = page.context.new_cdp_session(page)
+        asked = {"format": "png", "optimizeForSpeed": True}
+        captures: dict[str, Callable[[], bytes]] = {
+            "playwright: click, page.screenshot": page.screenshot,
+            "playwright: click, CDP capture": lambda: base64.b64decode(devtools.send("Page.captureScreenshot", asked)["data"]),
+        }
+        times = {name: [_timed(page, row(step), look) for step in range(steps)] for name, look in captures.items()}
+        browser.close()
+    return times
+
+
+def _timed(page: Any, at: tuple[int, int], look: Callable[[], bytes]) -> float:
+    began = time.perf_counter()
+    page.mouse.click(*at)
+    Image.open(io.BytesIO(look())).convert("RGB")
+    return (time.perf_counter() - began) * 1000
+
+
+def measure(steps: int) -> dict[str, dict[str, float]]:
+    """Median, 90th percentile and maximum in milliseconds, by phase and for each bare loop."""
+    with tempfile.TemporaryDirectory() as folder:
+        times = ours(steps + WARM_UP, Path(folder) / "run") | bare(steps + WARM_UP)
+    return {name: _figures(values[WARM_UP:]) for name, values in times.items()}
+
+
+def _figures(values: list[float]) -> dict[str, float]:
+    deciles = statistics.quantiles(values, n=10)
+    return {"median": round(statistics.median(values), 2), "p90": round(deciles[-1], 2), "max": round(max(values), 2)}
+
+
+def main(
+    steps: Annotated[int, typer.Option(min=10, help="Counted steps, after five to warm up.")] = 40,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """What a step costs besides the model."""
+    found = measure(steps)
+    if as_json:
+        print(json.dumps(found))
+        return
+    table = Table(title=f"ms a step at {SIZE[0]}×{SIZE[1]}, {steps} steps", title_justify="left")
+    for heading in ("", "median", "p90", "max", "× total"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, figures in found.items():
+        ratio = figures["median"] / found["total"]["median"]
+        table.add_row(name, *(f"{value:.1f}" for value in figures.values()), f"{ratio:.2f}", end_section=name in (PHASES[-1], "total"))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
