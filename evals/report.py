@@ -65,7 +65,7 @@ class Narrator:
 def run_and_tell(benchmark: Benchmark, model: Model, out: Path, plan: Plan) -> Summary:
     """Run a benchmark as `evals.runner.run` does, and tell it on the terminal: steps, episodes, the table, the folder."""
     console = Console()
-    narrator = Narrator(console.print)
+    narrator = Narrator(lambda line: console.print(line, soft_wrap=True))
     summary = run(benchmark, model, out, plan, Watch(narrator.step, narrator.episode))
     console.print(table(summary))
     print(f"Run folder: {out}", flush=True)
