@@ -140,7 +140,7 @@ def run(
             prompt=prompt or own.get("prompt", "tool_call"),
             limits=Limits(max_steps=max_steps, max_seconds=seconds),
             ask=typer.prompt if sys.stdin.isatty() else None,
-            on_step=lambda step: console.print(step_line(step)),
+            on_step=lambda step: console.print(step_line(step), soft_wrap=True),
         )
         trajectory = agent.run(task, out=out)
     if fresh and trajectory.status == "error" and not trajectory.steps:
