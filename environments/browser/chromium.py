@@ -61,8 +61,9 @@ class Chromium:
     """A running browser that gives one context after another; with a profile folder, always the same one."""
 
     def __init__(self, headless: bool, options: BrowserOptions, context: dict[str, Any]) -> None:
-        """context: what playwright's new_context takes (viewport, scale, permissions …)."""
-        self._headless, self._options, self._context_options = headless, options, context
+        """context: further options of playwright's new_context (viewport, device_scale_factor)."""
+        own = {"permissions": list(options.permissions), "locale": options.locale, "timezone_id": options.timezone}
+        self._headless, self._options, self._context_options = headless, options, {**own, **context}
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._context: BrowserContext | None = None

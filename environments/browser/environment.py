@@ -10,6 +10,7 @@ import builtins
 import os
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -55,15 +56,8 @@ class BrowserEnvironment:
         self._url = url
         self._options = options or BrowserOptions()
         self._view = View(viewport, region or viewport, scale)
-        self._chromium = Chromium(
-            headless,
-            self._options,
-            {
-                "viewport": {"width": viewport[0], "height": viewport[1]},
-                "device_scale_factor": scale,
-                "permissions": list(self._options.permissions),
-            },
-        )
+        size = {"width": viewport[0], "height": viewport[1]}
+        self._chromium = Chromium(headless, self._options, {"viewport": size, "device_scale_factor": scale})
         self._loop: LoopThread | None = None
         self._session: Session | None = None
         self._end: Callable[[], object] = lambda: None
@@ -100,6 +94,8 @@ class BrowserEnvironment:
 
     async def _evaluate(self, script: str, argument: object) -> Any:
         tab = await self._here().current()
+        if tab.dialog is not None:
+            raise ActionError("Scripts wait while a dialog is open: answer it first.")
         try:
             return await asyncio.wait_for(tab.page.evaluate(script, argument), self._options.action_timeout)
         except TimeoutError:
@@ -258,7 +254,6 @@ class BrowserEnvironment:
 
 def _end(loop: LoopThread, chromium: Chromium) -> None:
     """Also called at the end of the process, and when an environment is forgotten unclosed."""
-    try:
+    with suppress(TimeoutError):
         loop.run(chromium.close(), SPARE)
-    finally:
-        loop.close()
+    loop.close()

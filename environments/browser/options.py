@@ -11,7 +11,8 @@ class BrowserOptions:
     """Where a browser keeps things, what pages may use, and how long each kind of waiting may take.
 
     profile: a folder that keeps cookies and storage between runs; None is a fresh one at every reset.
-    downloads: where downloaded files go; None is a temporary folder, removed at close.
+    downloads: where downloaded files go; None is a temporary folder, removed at reset and close.
+    locale, timezone: the browser's language and clock ("de-DE", "Europe/Berlin"); None is the machine's.
     permissions: what pages are granted without asking ("geolocation", "clipboard-read", …: playwright's names).
     flags: further command-line flags of Chromium.
     All timeouts are in seconds: action (a verb's acknowledgement by the page), navigation (an address until its page has begun),
@@ -20,6 +21,8 @@ class BrowserOptions:
 
     profile: Path | None = None
     downloads: Path | None = None
+    locale: str | None = None
+    timezone: str | None = None
     permissions: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     action_timeout: float = 10.0

@@ -20,7 +20,7 @@ CLOSED = "The browser has closed; reset() starts a new one."
 ABORTED = "ERR_ABORTED"
 EVENT_BOUND = 2.0
 """Seconds in which the event that explains an error must have come."""
-TAB_BOUND = 5.0
+TAB_BOUND = 15.0
 """Seconds in which the browser itself must have opened or closed a tab."""
 
 

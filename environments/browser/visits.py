@@ -18,6 +18,8 @@ from environments.browser.tab import Tab
 
 DOWNLOAD = "Download is starting"
 """How playwright says that an address is a file to keep; the download is then told of by itself."""
+LEAVING = 3.0
+"""Seconds a page has for its last script when its tab is closed."""
 PROBE = 1.0
 """Seconds a page is given to show that its scripts are not in an endless loop, before it is left."""
 
@@ -119,7 +121,10 @@ async def close_tab(session: Session, index: int | None) -> None:
     tab.page.once("close", lambda _: gone.set())
     tab.leaving = True
     await tab.page.close(run_before_unload=True)
-    await gone.wait()
+    try:
+        await asyncio.wait_for(gone.wait(), LEAVING)
+    except TimeoutError:
+        await tab.page.close()
 
 
 def _tab(session: Session, index: int) -> Tab:
