@@ -1,4 +1,4 @@
-"""What many tests share: the little pages, and one browser that is started once and begins anew for each test."""
+"""What many tests share: the little pages, and one browser that is started once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def pages() -> Iterator[PageServer]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[BrowserEnvironment]:
+    """Quick to go to a page of one's own with, for tests that leave no tabs, dialogs or held keys behind."""
     with BrowserEnvironment(options=BrowserOptions(action_timeout=4, navigation_timeout=8)) as environment:
+        environment.reset()
         yield environment
 
 
 @pytest.fixture
 def browser(chromium: BrowserEnvironment) -> BrowserEnvironment:
-    """1280 by 720 pixels at scale 1, on a blank page."""
+    """The same, begun anew: 1280 by 720 pixels at scale 1, one blank tab."""
     chromium.reset()
     return chromium

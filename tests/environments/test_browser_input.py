@@ -14,10 +14,10 @@ PAD, FIELD, AREA = Point(500, 100), Point(100, 30), Point(100, 100)
 
 
 @pytest.fixture
-def page(browser: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
-    browser.goto(pages.url("record.html"))
-    browser.observe()
-    return browser
+def page(chromium: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
+    chromium.goto(pages.url("record.html"))
+    chromium.observe()
+    return chromium
 
 
 def recorded(page: BrowserEnvironment, *kinds: str) -> list[list[Any]]:
@@ -176,16 +176,16 @@ def test_reset_releases_what_is_held(page: BrowserEnvironment, pages: PageServer
     assert events[-1] == ["click", 500, 100, 0, 1, ""]
 
 
-def test_frames_of_any_site_and_shadow_roots_are_clicked_and_typed_into_by_pixels(browser: BrowserEnvironment, pages: PageServer) -> None:
-    browser.goto(pages.url("frames.html"))
-    browser.observe()
+def test_frames_of_any_site_and_shadow_roots_are_clicked_and_typed_into_by_pixels(chromium: BrowserEnvironment, pages: PageServer) -> None:
+    chromium.goto(pages.url("frames.html"))
+    chromium.observe()
     for top in (20, 220):
-        browser.click(Point(100, top + 25))
-        browser.click(Point(100, top + 65))
-        browser.type("é1")
-    browser.click(Point(480, 40))
-    browser.observe()
-    record = browser.evaluate("record")
+        chromium.click(Point(100, top + 25))
+        chromium.click(Point(100, top + 65))
+        chromium.type("é1")
+    chromium.click(Point(480, 40))
+    chromium.observe()
+    record = chromium.evaluate("record")
     for place in ("127.0.0.1", "localhost"):
         assert [what for where, what in record if where == place] == ["clicked", "é", "é1"]
     assert ["shadow", "clicked"] in record

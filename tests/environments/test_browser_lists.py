@@ -13,10 +13,10 @@ FEW, MANY, PLAIN = Point(60, 34), Point(60, 414), Point(340, 74)
 
 
 @pytest.fixture
-def page(browser: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
-    browser.goto(pages.url("lists.html"))
-    browser.observe()
-    return browser
+def page(chromium: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
+    chromium.goto(pages.url("lists.html"))
+    chromium.observe()
+    return chromium
 
 
 def test_a_list_opens_where_it_is_seen_and_an_option_is_chosen_by_a_click(page: BrowserEnvironment) -> None:
@@ -89,22 +89,22 @@ def test_what_cannot_be_chosen_is_an_error_that_says_why(page: BrowserEnvironmen
         page.select_option(Point(900, 600), "Red")
 
 
-def test_lists_in_frames_and_shadow_roots_are_chosen_from_too(browser: BrowserEnvironment, pages: PageServer) -> None:
-    browser.goto(pages.url("frames.html"))
-    browser.observe()
-    browser.select_option(Point(100, 20 + 103), "green")
-    browser.select_option(Point(100, 220 + 103), "blue")
-    browser.select_option(Point(470, 72), "blue")
-    browser.observe()
-    assert browser.evaluate("record") == [["127.0.0.1", "green"], ["localhost", "blue"], ["shadow", "blue"]]
+def test_lists_in_frames_and_shadow_roots_are_chosen_from_too(chromium: BrowserEnvironment, pages: PageServer) -> None:
+    chromium.goto(pages.url("frames.html"))
+    chromium.observe()
+    chromium.select_option(Point(100, 20 + 103), "green")
+    chromium.select_option(Point(100, 220 + 103), "blue")
+    chromium.select_option(Point(470, 72), "blue")
+    chromium.observe()
+    assert chromium.evaluate("record") == [["127.0.0.1", "green"], ["localhost", "blue"], ["shadow", "blue"]]
 
 
-def test_a_list_in_a_frame_is_chosen_from_by_pixels(browser: BrowserEnvironment, pages: PageServer) -> None:
-    browser.goto(pages.url("frames.html"))
-    browser.observe()
-    browser.click(Point(100, 20 + 103))
-    browser.observe()
-    browser.press("down")
-    browser.press("enter")
-    browser.observe()
-    assert browser.evaluate("record") == [["127.0.0.1", "green"]]
+def test_a_list_in_a_frame_is_chosen_from_by_pixels(chromium: BrowserEnvironment, pages: PageServer) -> None:
+    chromium.goto(pages.url("frames.html"))
+    chromium.observe()
+    chromium.click(Point(100, 20 + 103))
+    chromium.observe()
+    chromium.press("down")
+    chromium.press("enter")
+    chromium.observe()
+    assert chromium.evaluate("record") == [["127.0.0.1", "green"]]

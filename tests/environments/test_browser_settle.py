@@ -15,10 +15,10 @@ MOVE, FETCH, POLL, GROW, FOREVER = (Point(60, top) for top in (40, 100, 160, 220
 
 
 @pytest.fixture
-def page(browser: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
-    browser.goto(pages.url("motion.html"))
-    browser.observe()
-    return browser
+def page(chromium: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
+    chromium.goto(pages.url("motion.html"))
+    chromium.observe()
+    return chromium
 
 
 def said(page: BrowserEnvironment) -> str:
