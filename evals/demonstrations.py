@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -60,6 +61,7 @@ def record(
         for task in benchmark.tasks():
             folder = out / task.id / str(task.seed)
             if not (folder / LABELS).exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what an interrupted recording left
                 recorded = _demonstrate(benchmark, task, folder, stray)
                 kept += recorded.reward >= 1.0
                 if done is not None:

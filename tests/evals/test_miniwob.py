@@ -97,6 +97,8 @@ def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds
     seeds = range(TEST_SEEDS, TEST_SEEDS + 3)
     assert record(["click-test", "click-tab"], seeds, tmp_path, stray=1.0) == 6
     assert record(["click-test", "click-tab"], seeds, tmp_path) == 0
+    (tmp_path / "click-tab" / str(TEST_SEEDS) / LABELS).unlink()  # as if interrupted there
+    assert record(["click-test", "click-tab"], seeds, tmp_path) == 1
     made = list(examples(tmp_path))
     assert len(made) == 6
     for example in made:
