@@ -90,10 +90,14 @@ def _function(tool: type[Tool]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An action as it is written: a name and its arguments; text that was read gives strings, the tool's fields give them types."""
+    """An action as it is written: a name and its arguments; text that was read gives strings, the tool's fields give them types.
+
+    span: from and up to which character it stood in the text that was read; no part of what the call says.
+    """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    span: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +159,16 @@ class ActionSpace:
 
     def parse(self, text: str) -> Tool:
         """The last complete action in the text. Raises ParseError and nothing else."""
+        return self.find(text)[0]
+
+    def find(self, text: str) -> tuple[Tool, tuple[int, int]]:
+        """What `parse` gives, and where it stands: from and up to which character. Raises as `parse` does."""
         try:
             call = self.format.read(text, self._names())
             tool = self._named(call.name)
             if tool is None:
                 raise self._unknown(call.name)
-            return self._made(tool, call)
+            return self._made(tool, call), call.span
         except ParseError as error:
             raise ParseError(f"{error}{self._hint(error.action)}", action=error.action) from None
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tools.base import Call, ParseError, shown
@@ -71,7 +70,8 @@ _BARE = re.compile(r"\[(?:[^\[\]()=]|\[[^\[\]()=]*+\])*+\]|\([\d\s,.]*+\)|[^,()\
 _QUOTE = re.compile(r"(?<!\\)((?:\\\\)*+)(['\"])")
 _CLOSES = re.compile(r"\s*+(?:,\s*+[A-Za-z_]\w*+\s*+=|,?\s*+\)(?!\s*+['\"]\s*+[),]))")
 _CLOSES_IN_BOX = re.compile(r"\s*+(?:,\s*+[A-Za-z_]\w*+\s*+=|,?\s*+\)[ \t]*+(?:[;\n]|\Z|([A-Za-z_]\w*+)\())")
-_WORD = re.compile(r"^[ \t]*+(?:Action[ \t]*+:[ \t]*+)?([A-Z_]++)\.?[ \t]*+$", re.MULTILINE)
+_WORD = re.compile(r"^[ \t]*+(?:Action[ \t]*+:[ \t]*+)?([A-Z_]++)\.?(?=\s*+(?:\Z|[*#]*+[ \t]*+Memory[ \t*]*+:))", re.MULTILINE)
+_TRIPLE = re.compile(r"('''|\"\"\")(?s:.*?)\1")  # as Python has them for several lines
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\\'\"nrt])")
 _SPECIAL = re.compile(r"[\\'\x00-\x1f\x7f-\x9f\u2028\u2029]|<(?=\|)")
 _SHORT = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -83,12 +83,22 @@ class CallText:
     """name(argument='text', other=5), strings escaped as Python does; "<|" is written "\\x3c|" so that no text can end a box."""
 
     def read(self, text: str, names: Collection[str]) -> Call:
-        """The last whole call of a known name: in the last box that has one, else before "Memory:", else anywhere; also a lone DONE."""
-        boxes = (_CallReader(box[1], names, _CLOSES_IN_BOX) for box in reversed(list(_BOX.finditer(text))))
-        return _settled(reader.outcome() for reader in chain(boxes, [_CallReader(text, names, _CLOSES)]))
+        """The last whole call of a known name: in the last box that has one, else before "Memory:", else anywhere; or a last line DONE."""
+        return _settled(_outcomes(text, names))
 
     def write(self, call: Call) -> str:
         return f"{call.name}({', '.join(f'{key}={_literal(value)}' for key, value in call.arguments.items())})"
+
+
+def _outcomes(text: str, names: Collection[str]) -> Iterator[Call | ParseError | None]:
+    """What each box holds, the last first, then what the whole text does."""
+    for box in reversed(list(_BOX.finditer(text))):
+        outcome = _CallReader(box[1], names, _CLOSES_IN_BOX).outcome()
+        if isinstance(outcome, Call):
+            start, end = outcome.span
+            outcome = replace(outcome, span=(box.start(1) + start, box.start(1) + end))
+        yield outcome
+    yield _CallReader(text, names, _CLOSES).outcome()
 
 
 def _literal(value: Any) -> str:
@@ -123,21 +133,20 @@ class _CallReader:
         readings, at = _Readings(), 0
         while start := _START.search(self.text, at):
             if start[1]:
-                at = self._met(start[1].lower(), start.end(), readings)
+                at = self._met(start, readings)
             elif readings.whole:
                 break
             else:
                 at = start.end()
-        if not (readings.cut or readings.whole) and (word := self._lone_word()):
-            return Call(word)
-        return readings.outcome()
+        return readings.cut or readings.whole or self._lone_word() or readings.outcome()
 
-    def _lone_word(self) -> str:
-        words = [match[1].lower() for match in _WORD.finditer(self.text)]
-        return next((word for word in reversed(words) if word in self.names), "")
+    def _lone_word(self) -> Call | None:
+        words = (Call(match[1].lower(), span=match.span()) for match in _WORD.finditer(self.text))
+        return next((word for word in reversed(list(words)) if word.name in self.names), None)
 
-    def _met(self, name: str, at: int, readings: _Readings) -> int:
-        """Take in the call whose arguments begin here; where to read on."""
+    def _met(self, start: re.Match[str], readings: _Readings) -> int:
+        """Take in the call that begins here; where to read on."""
+        name, at = start[1].lower(), start.end()
         known = name in self.names
         try:
             spans, end = self._arguments(at)
@@ -146,7 +155,7 @@ class _CallReader:
                 readings.breaks(name, broken)
             return at
         if known:
-            readings.keep(Call(name, {key: self._value(*span) for key, span in spans.items()}))
+            readings.keep(Call(name, {key: self._value(*span) for key, span in spans.items()}, (start.start(1), end)))
         elif spans:
             readings.unknown = Call(name)
         return end if known else at
@@ -170,6 +179,8 @@ class _CallReader:
         if quote not in ("'", '"'):
             bare = _BARE.match(self.text, at)
             return bare.end() if bare else at
+        if (triple := _TRIPLE.match(self.text, at)) and _CLOSES.match(self.text, triple.end()):
+            return triple.end()
         for closing in (self._closing(self.closes, quote), self._closing(_CLOSES, quote)):
             index = bisect_left(closing, at + 1)
             if index < len(closing):
@@ -178,7 +189,8 @@ class _CallReader:
 
     def _value(self, start: int, end: int) -> str:
         raw = self.text[start:end]
-        return _unescaped(raw[1:-1]) if raw[:1] in ("'", '"') else raw.strip()
+        marks = 3 if _TRIPLE.fullmatch(raw) else 1 if raw[:1] in ("'", '"') else 0
+        return _unescaped(raw[marks:-marks]) if marks else raw.strip()
 
     def _closing(self, closes: re.Pattern[str], quote: str) -> list[int]:
         """Where a string in these quotes can end, in order."""
@@ -218,7 +230,7 @@ class ToolCallXml:
                 readings.breaks(start[1].lower()[:40] or "tool_call", broken)
                 continue
             if call.name in names:
-                readings.keep(call)
+                readings.keep(replace(call, span=(start.start(), at)))
             else:
                 readings.unknown = call
         return _settled([readings.outcome()])

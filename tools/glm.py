@@ -7,6 +7,7 @@ What the protocol has no name for keeps our name in the same style: goto(url='â€
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,7 +119,7 @@ def _notches(given: Mapping[str, Any]) -> dict[str, Any]:
     direction, step = str(rest.pop("direction")).strip().lower(), str(rest.pop("step", _STEP)).strip()
     if direction not in _DIRECTIONS:
         raise ParseError("direction is down, up, left or right.")
-    if not (step.isascii() and step.isdigit() and 0 < len(step) < 6 and int(step) > 0):
+    if not re.fullmatch(r"0*([1-9][0-9]?|100)", step):
         raise ParseError("step is a whole number of wheel notches, 1 to 100.")
     axis, sign = _DIRECTIONS[direction]
     return {**rest, axis: sign * int(step)}

@@ -5,7 +5,6 @@ Layout: zai-org/GLM-V, examples/gui-agent/glm-45v/agent.md.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
@@ -18,8 +17,10 @@ from model.base import Completion, GenerationConfig, Message
 from tools import desktop_actions
 from tools.base import Surface
 
-_MEMORY = re.compile(r"^[ \t*#]*Memory[ \t*]*:[ \t*]*\n?", re.MULTILINE)
-_BOX = re.compile(r"<\|begin_of_box\|>.*?(?:<\|end_of_box\|>|\Z)", re.DOTALL)
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
+_MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
+_LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
+_LABELS = re.compile(r"\A(?:[ \t*#]*+Thought[ \t*]*+:[ \t*]*+)+|^[ \t*#]*+Action[ \t*]*+:[ \t*]*+\Z", re.MULTILINE)
 _PLATFORMS: dict[Surface, str] = {"desktop": "Ubuntu", "browser": "A web browser: the screenshot shows its page"}
 
 
@@ -49,10 +50,11 @@ class DesktopPrompt:
         return [Message("user", _joined(parts))]
 
     def read(self, completion: Completion, seen: Observation) -> Reply:
-        text, memory = split_memory(completion.content)
-        action = self.actions.parse(text)
-        before, call, _ = text.rpartition(f"{self.actions.call(action).name}(")
-        return Reply(action, (_BOX.sub("", text) if "<|begin_of_box|>" in text or not call else before).strip(), memory)
+        text = completion.content
+        action, (start, end) = self.actions.find(text)
+        after, memory = split_memory(_BOX.sub("", text[end:]))
+        before = _LABELS.sub("", _BOX.sub("", text[:start]).strip()).strip()
+        return Reply(action, f"{before}\n{after}".strip(), memory)
 
     def generation(self) -> GenerationConfig:
         return GenerationConfig(max_tokens=8192, thinking=True)
@@ -64,18 +66,16 @@ def make(surface: Surface) -> DesktopPrompt:
 
 
 def split_memory(text: str) -> tuple[str, str]:
-    """A reply without its memory, and the memory: the JSON list after the last line "Memory:" that ends the reply, "" when there is none.
+    """What follows an action, parted at the first line "Memory:": the text before it, and the memory, "" when there is none.
 
-    What looks like it inside an action's text is followed by the rest of the action, hence is none.
+    The memory is the list there, without a fence around it or words after it, or in want of a list whatever is there: it is the
+    model's to read again, and need be no JSON.
     """
-    for found in reversed(list(_MEMORY.finditer(text))):
-        memory = text[found.end() :].strip().removesuffix("<|end_of_box|>").strip()
-        try:
-            if isinstance(json.loads(memory), list):
-                return text[: found.start()], memory
-        except ValueError:
-            continue
-    return text, ""
+    found = _MEMORY.search(text)
+    if found is None:
+        return text.strip(), ""
+    listed = _LIST.match(text, found.end())
+    return text[: found.start()].strip(), (listed[1] if listed else text[found.end() :]).strip()
 
 
 def _joined(parts: Sequence[str | Image.Image]) -> tuple[str | Image.Image, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from agent.base import Step
-from agent.prompts.base import Prompt, make_prompt, prompts, quoted
+from agent.prompts.base import Prompt, Reply, make_prompt, prompts, quoted
 from agent.prompts.compact import HISTORY_ROOM, TASK_ROOM, compact_text
-from agent.prompts.desktop import DesktopPrompt, split_memory
+from agent.prompts.desktop import DesktopPrompt
 from environments.base import Observation
 from model.base import Completion, Message, ToolCall
 from model.tokens import render
@@ -176,21 +177,57 @@ def test_a_desktop_reply_may_leave_out_the_box_and_the_memory() -> None:
     assert (reply.action, reply.thought, reply.memory) == (click(5, 6), "I see it.", "")
 
 
+CLICK = "left_click(start_box='[5,6]')"
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [
+        (f"I see it.\n{CLICK}", "I see it."),
+        ("I see it.\nclick(point='[5,6]')", "I see it."),
+        ("I see it.\nLEFT_CLICK(start_box='[5,6]')", "I see it."),
+        (f"Not right_click(…).\n{CLICK}", "Not right_click(…)."),
+        (f"**Thought:** I see it.\n\n**Action:**\n<|begin_of_box|>{CLICK}<|end_of_box|>", "I see it."),
+        (f"Thought: Thought: I see it.\nAction: {CLICK}", "I see it."),
+        (f"It is open: <|begin_of_box|>{CLICK}<|end_of_box|>\nThe code is 42.", "It is open:\nThe code is 42."),
+        (CLICK, ""),
+    ],
+)
+@pytest.mark.parametrize("memory", ["", "\nMemory:\n[1]"])
+def test_a_desktop_thought_is_what_is_said_beside_the_action(text: str, thought: str, memory: str) -> None:
+    reply = make_prompt("desktop", "desktop").read(Completion(text + memory), NOW)
+    assert (reply.action, reply.thought, reply.memory) == (click(5, 6), thought, memory[9:])
+
+
+def test_a_desktop_thought_holds_nothing_of_what_is_typed() -> None:
+    reply = make_prompt("desktop", "desktop").read(Completion("I type(…).\ntype(content='type(x)\nMemory:\n[1]')\nMemory:\n[2]"), NOW)
+    assert reply == Reply(Type(text="type(x)\nMemory:\n[1]"), "I type(…).", "[2]")
+
+
 @pytest.mark.parametrize(
     ("text", "memory"),
     [
-        ("a\nMemory: []", "[]"),
-        ("a\nMemory:\n\n[1,\n2]\n", "[1,\n2]"),
-        ("a\n**Memory:**\n[1]", "[1]"),
-        ('a\nMemory:\n{"a": 1}', ""),
-        ("a\nMemory:\n[1", ""),
+        (f"{CLICK}\nMemory: []", "[]"),
+        (f"{CLICK}\nMemory:\n\n[1,\n2]\n", "[1,\n2]"),
+        (f"{CLICK}\n**Memory:**\n[1]", "[1]"),
+        (f"{CLICK}\n# Memory\n[1]", "[1]"),
+        (f"{CLICK}\nMemory:\n```json\n[1]\n```", "[1]"),
+        (f"{CLICK}\nMemory:\n[1]\nThat is all.", "[1]"),
+        (f"{CLICK}\nMemory:\n[{{'a': 'b'}}]", "[{'a': 'b'}]"),
+        (f'{CLICK}\nMemory:\n{{"a": 1}}', '{"a": 1}'),
+        (f"{CLICK}\nMemory:\nThe code is 42.", "The code is 42."),
+        (f"{CLICK}\nMemory:\n[1", "[1"),
+        (f"{CLICK}\nMemory:", ""),
+        (f"<|begin_of_box|>{CLICK}<|end_of_box|>Memory: [1]", "[1]"),
+        (f"<|begin_of_box|>{CLICK}\nMemory:\n[1]<|end_of_box|>", "[1]"),
+        (f"{CLICK}\nMemory usage is [high].", ""),
         ("type(content='Memory:\n[1]')", ""),
-        ("Memory:\n[1]\nleft_click(start_box='[5,6]')", ""),
-        ('x\nMemory:\n[{"a": "\\nMemory:\\n[2]"}]', '[{"a": "\\nMemory:\\n[2]"}]'),
+        (f"Memory:\n[1]\n{CLICK}", ""),
+        (f'{CLICK}\nMemory:\n[{{"a": "\\nMemory:\\n[2]"}}]', '[{"a": "\\nMemory:\\n[2]"}]'),
     ],
 )
-def test_a_memory_is_a_json_list_that_ends_the_reply(text: str, memory: str) -> None:
-    assert split_memory(text)[1] == memory
+def test_a_memory_is_what_stands_after_its_word_behind_the_action(text: str, memory: str) -> None:
+    assert make_prompt("desktop", "desktop").read(Completion(text), NOW).memory == memory
 
 
 def test_only_the_last_screenshots_are_shown_and_at_half_size() -> None:
@@ -213,6 +250,14 @@ def test_notes_are_told_when_there_are_any() -> None:
     assert "# Some Additional Notes\nThe password is on the wall.\n" in shown(
         DesktopPrompt("desktop", notes="The password is on the wall.").render("t", [], seen())
     )
+
+
+def test_a_hundred_kilobytes_after_an_action_are_read_within_a_second() -> None:
+    for unit in ("Memory:\n", "Memory:[", "Action:", "Thought:", "<|end_of_box|>", " ", "*", "\n", "```"):
+        text, start = f"{CLICK}{unit * (100_000 // len(unit))}", time.process_time()
+        make_prompt("desktop", "desktop").read(Completion(text), NOW)
+        make_prompt("desktop", "desktop").read(Completion(f"{unit * (100_000 // len(unit))} {CLICK}"), NOW)
+        assert time.process_time() - start < 1, unit
 
 
 # compact

@@ -91,7 +91,8 @@ def test_any_text_is_an_action_or_a_parse_error(space: ActionSpace, text: str) -
     assert 0 < len(refusal) < 1500
 
 
-UNITS = [*PIECES, "type(content='a', ", "a='', ", "f(x='", "f(x='', ", "type(a='', b='", "\\", "\\'", "<\\", " ", "\n", "Memory:\n", "D\n",
+UNITS = [*PIECES, "type(content=\'\'\'", "type(content=\'\'\'\', ",  "type(content='a', ", "a='', ", "f(x='", "f(x='', ", "type(a='', b='", "\\", "\\'",
+         "<\\", " ", "\n", "Memory:\n", "D\n",
          "<tool_call>type<arg_key>a</arg_key><arg_value>", "<tool_call>type<arg_key>a</arg_key><arg_value>[1,", '<tool_call>{"a":["',
          "<|begin_of_box|>type(content='"]  # fmt: skip
 
@@ -138,6 +139,9 @@ def test_a_hundred_kilobytes_of_anything_are_read_within_a_second(space: ActionS
         ("<|begin_of_box|>type(content='print('hello') # it's')<|end_of_box|>", Type(text="print('hello') # it's")),
         ('type(content="it\'s")', Type(text="it's")),
         ("type(content='a\nb')", Type(text="a\nb")),
+        ("type(content='''it's\nso''')", Type(text="it's\nso")),
+        ('type(content="""a\nb""")', Type(text="a\nb")),
+        ("type(content='''tis')", Type(text="''tis")),
         (r"type(content='a\nb\tc \'d\' \\ \d é \x41 \ud83d\ude00')", Type(text="a\nb\tc 'd' \\ \\d é A 😀")),
         ("type(content='Memory:\n[]')", Type(text="Memory:\n[]")),
         ("goto(url='https://a.b/c?d=e(f)&g=h')", Goto(url="https://a.b/c?d=e(f)&g=h")),
@@ -210,6 +214,7 @@ def test_a_native_string_is_raw_whatever_it_looks_like() -> None:
     [
         ("", "No action was found in the reply. Write one like this: left_click(start_box='[x,y]'"),
         ("I am done", "No action was found"),
+        ("I may not say\nDONE\nas long as it is not.", "No action was found"),
         ("left_klick(start_box='[1,2]')", "There is no action 'left_klick'. Did you mean left_click?"),
         ("launch(app='x')", "There is no action 'launch'. The actions are: left_click,"),
         ("type('abc')", "type: its arguments are written name='value', with commas between them. Write it like this: type(content='…')"),
@@ -225,6 +230,7 @@ def test_a_native_string_is_raw_whatever_it_looks_like() -> None:
         ("left_drag(start_box='[1,2]')", "start_box and end_box are needed"),
         ("drag(path='[[1,2]]')", "path: "),
         ("scroll(start_box='[1,2]', direction='in')", "direction is down, up, left or right."),
+        ("scroll(start_box='[1,2]', step=500)", "step is a whole number of wheel notches, 1 to 100."),
         ("scroll(start_box='[1,2]', step=0)", "step is a whole number of wheel notches, 1 to 100."),
         ("scroll(start_box='[1,2]', dx=0)", "a scroll needs a number of notches that is not 0"),
         ("key(keys='hyper+x')", "There is no key 'hyper'."),
@@ -264,6 +270,15 @@ def test_a_native_call_that_is_broken_is_refused_in_words_that_help(text: str, s
         NATIVE.parse(text)
     assert says in str(refused.value)
     assert "<tool_call>" in str(refused.value)
+
+
+@given(action=any_action, before=st.text(alphabet="abc .\n", max_size=20), after=st.text(alphabet="abc.\n", max_size=20))
+@pytest.mark.parametrize("box", [False, True])
+@settings(max_examples=100, deadline=None)
+def test_an_action_is_found_where_it_stands(box: bool, action: Tool, before: str, after: str) -> None:
+    for space, marks in ((GLM, ("<|begin_of_box|>", "<|end_of_box|>") if box else ("", "")), (NATIVE, ("", ""))):
+        head, call = f"{before} {marks[0]}", space.render(action)
+        assert space.find(f"{head}{call}{marks[1]}{after}") == (action, (len(head), len(head) + len(call)))
 
 
 def test_a_space_knows_its_own_actions_only() -> None:
