@@ -20,12 +20,19 @@ FILES = ["*.json", "*.safetensors", "*.jinja"]
 
 def find(path_or_id: str | Path, offline: bool) -> Path:
     """The folder of a checkpoint, downloaded first when a hub id is given. Raises ModelError."""
-    folder = Path(path_or_id).expanduser()
+    folder = _expanded(Path(path_or_id))
     if folder.is_dir():
         return folder
     if isinstance(path_or_id, Path) or folder.exists() or not fullmatch(r"[\w.-]+/[\w.-]+", path_or_id) or path_or_id.startswith("."):
         raise ModelError(f"There is no folder {path_or_id}: give the folder of a Glm4vMoe checkpoint or a hub id such as zai-org/GLM-4.5V.")
     return _download(path_or_id, offline)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~" before the name of nobody
+        return path
 
 
 def _download(repo: str, offline: bool) -> Path:
@@ -70,13 +77,21 @@ class Weights:
     @classmethod
     def inspect(cls, folder: Path) -> Weights:
         """Reads headers only. Raises ModelError naming the file that is missing, cut short or damaged."""
-        index = folder / "model.safetensors.index.json"
-        names = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
         counts: dict[str, int] = {}
-        for name in names:
+        for name in _weight_files(folder):
             for kind, shape in _tensors(folder / name):
                 counts[kind] = counts.get(kind, 0) + math.prod(shape)
         return cls(sum(counts.values()), max(counts, key=lambda kind: counts[kind], default="F32"))
+
+
+def _weight_files(folder: Path) -> list[str]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return ["model.safetensors"]
+    try:
+        return sorted({str(name) for name in read_json(index)["weight_map"].values()})
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ModelError(f"{index} names no files of weights: copy it again from the model's own repository.") from error
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:

@@ -19,7 +19,7 @@ from model.decode import Choose, Sampler, Stop, barring, decode, greedy
 from model.loading import Dtype, Placement, load_weights
 from model.pointing import Pointing
 from model.session import Session
-from model.tokens import END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Prompt, Tokens, assemble
+from model.tokens import CALL, END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Prompt, Tokens, assemble
 from model.vision import Preprocessor
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Glm4vMoe:
         tokens, preprocessor = Tokens.load(folder), Preprocessor.load(folder)
         loaded = cls(load_weights(folder, Placement(dtype, device_map, attention, experts)), tokens, preprocessor, str(path_or_id))
         loaded._check_fit()
-        loaded.stops = _stops(folder, config) or loaded.stops
+        loaded.stops |= _stops(folder, config)
         loaded.settings = _settings(folder, config)
         if width := loaded.settings.get("point_smoothing"):
             loaded._greedy = Pointing(tokens.id, width)
@@ -109,11 +109,20 @@ class Glm4vMoe:
         return session.feed(prompt.ids, features, [image.grid for image in prompt.images])
 
     def _split(self, ids: list[int]) -> tuple[str, str]:
-        """(content, reasoning): what follows `</think>`, and what stands before it. A thought that never ends is all reasoning."""
-        think, end = self.tokens.control[THINK], self.tokens.control[THINK_END]
-        cut = ids.index(end) if end in ids else len(ids) if think in ids[:2] else -1
-        reasoning = [token for token in ids[: max(cut, 0)] if token != think]
-        return self.tokens.decode(ids[cut + 1 :]).strip(), self.tokens.decode(reasoning).strip()
+        """(content, reasoning): what follows `</think>`, and what stands before it.
+
+        A thought that never ends is all reasoning, up to a tool call: GLM models may call without closing the thought first.
+        """
+        think, end, call = (self.tokens.control[token] for token in (THINK, THINK_END, CALL))
+        if end in ids:
+            cut = ids.index(end)
+        elif think in ids[:2]:
+            cut = ids.index(call) if call in ids else len(ids)
+        else:
+            cut = 0
+        reasoning = [token for token in ids[:cut] if token != think]
+        answer = ids[cut + 1 :] if end in ids else ids[cut:]
+        return self.tokens.decode(answer).strip(), self.tokens.decode(reasoning).strip()
 
 
 def _settings(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:

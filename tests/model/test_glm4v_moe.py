@@ -77,6 +77,17 @@ def test_the_stop_token_ends_the_answer_and_is_not_part_of_its_text(checkpoint: 
     assert completion.content == own.tokens.decode(completion.token_ids[:-1]).strip()
 
 
+@pytest.mark.parametrize("ends", [{"eos_token_id": "endoftext"}, {"eos_token_id": ["endoftext"]}, {}])
+def test_the_next_turn_s_role_ends_an_answer_whatever_a_checkpoint_lists(copied: Path, ends: dict[str, object]) -> None:
+    from model.glm4v_moe import Glm4vMoe
+
+    control = Glm4vMoe.load(copied).tokens.control
+    last = control["<|endoftext|>"]
+    listed = {key: [last] if isinstance(value, list) else last for key, value in ends.items()}
+    (copied / "generation_config.json").write_text(json.dumps(listed))
+    assert Glm4vMoe.load(copied).stops >= {last, control["<|user|>"], control["<|observation|>"]}
+
+
 def test_an_answer_never_holds_an_image_placeholder_however_likely(checkpoint: Path, noise: Noise) -> None:
     from model.glm4v_moe import Glm4vMoe
 
@@ -96,6 +107,8 @@ def test_the_reasoning_is_what_stands_before_the_end_of_the_thought(model: Glm4v
     assert split("<think></think>\nok") == ("ok", "")
     assert split("why</think>ok</think>") == ("ok</think>", "why")
     assert split("<think>why, and never an en") == ("", "why, and never an en")
+    assert split("<think>so I <tool_call>done</tool_call>") == ("<tool_call>done</tool_call>", "so I")
+    assert split("<think>not <tool_call>done</tool_call></think>\nok") == ("ok", "not <tool_call>done</tool_call>")
     assert split(" ok\n") == ("ok", "")
     assert split("") == ("", "")
 

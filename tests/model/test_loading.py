@@ -27,7 +27,9 @@ def refusal(folder: str | Path, **options: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "nowhere", "a/b/c", "~/nowhere-at-all", "spaces in/name"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere/at/all", "./nowhere", "nowhere", "a/b/c", "~/nowhere-at-all", "~nobody-of-that-name/m", "spaces in/name"]
+)
 def test_a_folder_that_does_not_exist_is_named(path: str) -> None:
     assert path in refusal(path)
     assert "hub id" in refusal(path)
@@ -98,6 +100,14 @@ def test_a_missing_shard_is_named(copied: Path) -> None:
     index = {"metadata": {}, "weight_map": names | {"lm_head.weight": "model-00002-of-00002.safetensors"}}
     (copied / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "model-00002-of-00002.safetensors" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    "index", [{}, {"weight_map": ["model.safetensors"]}, {"weight_map": None}, {"weight_map": {"lm_head.weight": [1]}}]
+)
+def test_an_index_that_names_no_files_is_refused(copied: Path, index: object) -> None:
+    (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert str(copied) in refusal(copied)
 
 
 def test_weights_that_the_checkpoint_lacks_are_named_not_drawn_at_random(copied: Path) -> None:
