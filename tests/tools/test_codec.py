@@ -91,10 +91,9 @@ def test_any_text_is_an_action_or_a_parse_error(space: ActionSpace, text: str) -
     assert 0 < len(refusal) < 1500
 
 
-UNITS = [*PIECES, "type(content=\'\'\'", "type(content=\'\'\'\', ",  "type(content='a', ", "a='', ", "f(x='", "f(x='', ", "type(a='', b='", "\\", "\\'",
-         "<\\", " ", "\n", "Memory:\n", "D\n",
+UNITS = [*PIECES, "type(content='a', ", "a='', ", "f(x='", "f(x='', ", "type(a='', b='", "\\", "\\'", "<\\", " ", "\n", "Memory:\n", "D\n",
          "<tool_call>type<arg_key>a</arg_key><arg_value>", "<tool_call>type<arg_key>a</arg_key><arg_value>[1,", '<tool_call>{"a":["',
-         "<|begin_of_box|>type(content='"]  # fmt: skip
+         "<|begin_of_box|>type(content='", "type(content='''", "type(content='''', "]  # fmt: skip
 
 
 @BOTH
