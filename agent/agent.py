@@ -90,7 +90,9 @@ class Agent:
             step = replace(step, action=reply.action, thought=reply.thought, memory=reply.memory)
             with _timed(timings, "act"):
                 step = replace(step, result=self._act(reply.action, seen))
-        except (ParseError, ActionError) as error:
+        except ParseError as error:
+            step = replace(step, result=ToolResult(error=f"{_cut_off(step.completion)}{error}"))
+        except ActionError as error:
             step = replace(step, result=ToolResult(error=str(error)))
         except BaseException as fault:
             self.trajectory.add(replace(step, result=ToolResult(error=_one_line(fault))))
@@ -178,6 +180,13 @@ def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
         yield
     finally:
         timings[phase] = time.perf_counter() - began
+
+
+def _cut_off(completion: Completion) -> str:
+    """Why a reply may hold no action, which its text alone does not tell: a thought too long leaves nothing of it."""
+    if completion.stop_reason == "stop":
+        return ""
+    return f"The reply was cut off after {completion.completion_tokens} tokens: think and say less. "
 
 
 def _one_line(fault: BaseException) -> str:

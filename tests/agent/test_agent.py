@@ -101,6 +101,15 @@ def test_a_reply_without_an_action_is_told_to_the_model_which_mends_it() -> None
     assert run.steps[0].result.error.split(":")[0] in text_of(model.seen[1])
 
 
+def test_a_reply_that_was_cut_off_is_told_to_be_too_long() -> None:
+    thought = Completion("", reasoning="And then", completion_tokens=4096, stop_reason="length")
+    model = ScriptedModel([thought, Completion(LEFT, stop_reason="length"), call("done")])
+    run = Agent(model, Board()).run("t")
+    assert run.steps[0].result.error.startswith("The reply was cut off after 4096 tokens: think and say less. No action was found")
+    assert "cut off after 4096 tokens" in text_of(model.seen[1])
+    assert (run.steps[1].result.error, run.status) == ("", "done")
+
+
 def test_replies_without_an_action_end_as_a_parse_error_and_never_as_done() -> None:
     run = play([LEFT, "done", "Done!", "<tool_call>done"], parse_retries=3)
     assert (run.status, run.answer, len(run.steps)) == ("parse_error", "", 4)
