@@ -33,7 +33,10 @@ class PageServer:
 
 
 class _Answers(SimpleHTTPRequestHandler):
-    """/slow?seconds=S answers late, /download?name=N is a file, /missing is a 404; all else are the pages."""
+    """The pages; beside them, addresses that misbehave.
+
+    /slow?seconds=S answers late, /stall?seconds=S never to its end, /download?name=N is a file, /missing is a 404.
+    """
 
     def do_GET(self) -> None:
         asked = urlsplit(self.path)
@@ -41,17 +44,21 @@ class _Answers(SimpleHTTPRequestHandler):
         if asked.path == "/slow":
             time.sleep(float(query["seconds"]))
             self._answer(b"<title>Slow</title>arrived", "text/html")
+        elif asked.path == "/stall":
+            self._answer(b"<title>Stalled</title><p>begun</p>" + b" " * 2000, "text/html", missing=1000)
+            time.sleep(float(query["seconds"]))
         elif asked.path == "/download":
             self._answer(b"a report\n" * 100, "application/octet-stream", f'attachment; filename="{query["name"]}"')
         else:
             super().do_GET()
 
-    def _answer(self, body: bytes, kind: str, disposition: str = "inline") -> None:
+    def _answer(self, body: bytes, kind: str, disposition: str = "inline", missing: int = 0) -> None:
+        """missing: bytes that are announced but do not come."""
         try:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Disposition", disposition)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + missing))
             self.end_headers()
             self.wfile.write(body)
         except (BrokenPipeError, ConnectionResetError):

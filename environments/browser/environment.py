@@ -205,6 +205,8 @@ class BrowserEnvironment:
 
         async def on_page(session: Session) -> None:
             tab = await session.current()
+            if tab.dialog is not None:
+                raise ActionError("The page opens one dialog after another. Go to another address or close the tab.")
             if tab.hung and not await tab.responds(visits.PROBE):
                 raise ActionError("The page still does not respond. Go to another address or close the tab.")
             await verb(tab.page)
@@ -217,9 +219,8 @@ class BrowserEnvironment:
     def _bounded(self, verb: Callable[[Session], Coroutine[Any, Any, None]], seconds: float) -> None:
         async def bounded() -> None:
             session = self._here()
-            for tab in list(session.tabs):
-                await session.answer_by_default(tab)
             await session.current()
+            await session.answer_all_by_default()
             await session.act(verb(session), seconds)
 
         self._run(bounded(), seconds + SPARE)

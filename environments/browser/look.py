@@ -16,8 +16,10 @@ from environments.browser.settle import settle
 from environments.browser.tab import Tab
 from environments.browser.view import View
 
-CAPTURE_BOUND = 5.0
+CAPTURE_BOUND = 4.0
 """Seconds for one capture."""
+PROBE = 0.5
+"""Seconds in which a page that is not hung answers."""
 TURNS = 4
 """How often the tab may change under the look (a pop-up opens, a page crashes) before what was last seen is shown."""
 
@@ -28,6 +30,8 @@ async def look(session: Session, view: View) -> Observation:
         tab = await session.current()
         if tab.dialog or await _seen(session, view, tab):
             break
+    else:
+        session.tell("The page changes too fast to be seen; the screenshot shows what was last seen.")
     session.looked = time.monotonic()
     tab = await session.current()
     await _read_titles(session)
@@ -40,7 +44,8 @@ async def _seen(session: Session, view: View, tab: Tab) -> bool:
     try:
         done = await session.guard(_shoot(session, view, tab), bound)
     except TimeoutError:
-        tab.hung = True
+        if await tab.responds(PROBE):
+            return False
         session.tell("The page does not respond; the screenshot shows what was last seen. Go to another address or close the tab.")
         return True
     except Error:
@@ -51,7 +56,7 @@ async def _seen(session: Session, view: View, tab: Tab) -> bool:
 
 async def _shoot(session: Session, view: View, tab: Tab) -> None:
     """Settle if anything was done since the last look, and capture. Raises TimeoutError when the page does not respond."""
-    if tab.hung and not await tab.responds(0.5):
+    if tab.hung and not await tab.responds(PROBE):
         raise TimeoutError
     if session.acted > session.looked or tab.png is None:
         options = session.options
@@ -72,7 +77,11 @@ async def _read_titles(session: Session) -> None:
 def _observation(session: Session, view: View, tab: Tab) -> Observation:
     png = tab.png or session.png or _blank(view)
     tabs = tuple(f"{'* ' if each is tab else ''}{each.title or 'Untitled'} — {each.page.url}" for each in session.tabs)
-    return Observation(Image.open(io.BytesIO(png)).convert("RGB"), tab.page.url, tabs, session.take_notices(), png)
+    screenshot = Image.open(io.BytesIO(png))
+    screenshot.load()
+    return Observation(
+        screenshot if screenshot.mode == "RGB" else screenshot.convert("RGB"), tab.page.url, tabs, session.take_notices(), png
+    )
 
 
 def _blank(view: View) -> bytes:

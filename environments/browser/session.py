@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,10 @@ CLOSED = "The browser has closed; reset() starts a new one."
 ABORTED = "ERR_ABORTED"
 EVENT_BOUND = 2.0
 """Seconds in which the event that explains an error must have come."""
+SAID = 1000
+"""Characters of a dialog's message that are told."""
+DIALOGS = 5
+"""Dialogs in a row after which a tab is taken for one that never stops opening them."""
 TAB_BOUND = 15.0
 """Seconds in which the browser itself must have opened or closed a tab."""
 
@@ -58,9 +63,10 @@ class Session:
 
     def take_notices(self) -> tuple[str, ...]:
         """What has happened since they were last taken, and the dialog that is open."""
-        told, self._notices = self._notices, []
+        told, self._notices = Counter(self._notices), []
         dialog = self._current and self._current.dialog
-        return (*told, describe(dialog)) if dialog else tuple(told)
+        notices = [notice if times == 1 else f"{notice} ({times} times)" for notice, times in told.items()]
+        return (*notices, describe(dialog)) if dialog else tuple(notices)
 
     async def current(self) -> Tab:
         """The tab that is seen and acted on: reloaded in a new one after a crash, a blank one when the last has closed."""
@@ -147,8 +153,19 @@ class Session:
         if (dialog := tab.dialog) is None:
             return
         accept = dialog.type == "alert"
-        self.tell(f"The {dialog.type} dialog {dialog.message!r} was {'accepted' if accept else 'dismissed'}, as it was not answered.")
+        done = "accepted" if accept else "dismissed"
+        self.tell(f"The {dialog.type} dialog {dialog.message[:SAID]!r} was {done}, as it was not answered.")
         await self.answer(tab, accept, "")
+
+    async def answer_all_by_default(self) -> None:
+        """So that something else can be done; a tab that keeps opening dialogs is left with one after a few."""
+        for tab in list(self.tabs):
+            for _ in range(DIALOGS):
+                if tab.dialog is None:
+                    break
+                await self.answer_by_default(tab)
+                with suppress(TimeoutError):
+                    await self.guard(tab.responds(EVENT_BOUND), EVENT_BOUND + 1)
 
     async def answer(self, tab: Tab, accept: bool, text: str) -> None:
         dialog, tab.dialog = tab.dialog, None
@@ -180,7 +197,7 @@ class Session:
                 left = "another" if self.tabs else "a blank one"
                 self.tell(f"The tab {tab.title or tab.address!r} closed itself; {left} is now current.")
 
-    async def guard(self, work: Coroutine[Any, Any, None], seconds: float) -> bool:
+    async def guard(self, work: Coroutine[Any, Any, object], seconds: float) -> bool:
         """Whether the work was done before a dialog, a crash or the closing of its tab; raises TimeoutError after the bound."""
         self.interrupted.clear()
         doing = asyncio.ensure_future(work)
@@ -233,7 +250,7 @@ class Session:
         return self.interrupted.is_set() or not self._chromium.running
 
 
-def _retrieve(task: asyncio.Task[None]) -> None:
+def _retrieve(task: asyncio.Task[object]) -> None:
     """Take the exception of work that nobody waits for any more."""
     if not task.cancelled():
         task.exception()
@@ -242,5 +259,5 @@ def _retrieve(task: asyncio.Task[None]) -> None:
 def describe(dialog: Dialog) -> str:
     """A dialog in words, with the way to answer it."""
     default = f" (its field holds {dialog.default_value!r})" if dialog.default_value else ""
-    says = "asks whether to leave this page" if dialog.type == "beforeunload" else f"says {dialog.message!r}"
-    return f"A {dialog.type} dialog {says}{default}: answer it with answer_dialog."
+    says = "asks whether to leave this page" if dialog.type == "beforeunload" else f"says {dialog.message[:SAID]!r}"
+    return f"{'An' if dialog.type == 'alert' else 'A'} {dialog.type} dialog {says}{default}: answer it with answer_dialog."

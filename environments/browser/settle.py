@@ -38,7 +38,7 @@ REST = """
   }
   watch.disconnect();
   document.removeEventListener('scroll', note, {capture: true});
-  return document.title;
+  return {title: document.title, loaded: document.readyState === 'complete'};
 })(%d, %d)
 """
 """Ends after two frames in which nothing was changed, scrolled or in passing motion (endless motion is not waited for)."""
@@ -83,10 +83,12 @@ async def _changes(tab: Tab, bound: float) -> bool:
 
 async def _rest(tab: Tab, bound: float) -> bool:
     """Whether the script ran to its end; it does not when a navigation takes its document away."""
-    script = REST % (bound * 1000, min(bound, CALM) * 1000)
+    script = REST % (0 if tab.never_loads else bound * 1000, min(bound, CALM) * 1000)
     try:
-        tab.title = await asyncio.wait_for(tab.evaluate_apart(script), bound + CALM + GRACE) or ""
+        state = await asyncio.wait_for(tab.evaluate_apart(script), bound + CALM + GRACE)
     except Error:
         await asyncio.sleep(0.02)  # the event that says why (a navigation, a crash) is on its way
         return False
+    if state is not None:
+        tab.title, tab.never_loads = state["title"], not state["loaded"]
     return True

@@ -22,7 +22,7 @@ class Tab:
         self.address, self.title = page.url, ""
         self.dialog: Dialog | None = None
         self.chooser: FileChooser | None = None
-        self.crashed = self.hung = self.leaving = self.measured = False
+        self.crashed = self.hung = self.leaving = self.measured = self.never_loads = False
         self.png: bytes | None = None
         self.changed = asyncio.Event()
         self._requests: dict[Request, float] = {}
@@ -86,7 +86,7 @@ class Tab:
     def _navigated(self, frame: Frame) -> None:
         if frame.parent_frame is not None:
             return
-        self.address, self.chooser, self._world, self._asked = frame.url, None, None, 0.0
+        self.address, self.chooser, self.never_loads, self._world, self._asked = frame.url, None, False, None, 0.0
         self._requests = {request: begun for request, begun in self._requests.items() if not _opens_page(request)}
         self.changed.set()
 

@@ -71,7 +71,9 @@ async def begin(session: Session, url: str) -> None:
 
 
 async def free(session: Session, tab: Tab) -> Tab:
-    """The tab, its endless script stopped if it has one; another in its place when that does not help."""
+    """The tab, its endless script stopped if it has one; another in its place when that does not help, or dialogs never end."""
+    if tab.dialog is not None:
+        return await session.replace(tab, "The tab opened one dialog after another; a new one has taken its place.")
     if await tab.responds(PROBE):
         return tab
     with suppress(Error, TimeoutError):
@@ -113,7 +115,7 @@ async def switch_tab(session: Session, index: int) -> None:
 async def close_tab(session: Session, index: int | None) -> None:
     """Close a tab as a person does: its page may ask to stay, unless it does not respond."""
     tab = await session.current() if index is None else _tab(session, index)
-    if not await tab.responds(PROBE):
+    if tab.dialog is not None or not await tab.responds(PROBE):
         tab.leaving = True
         await tab.page.close()
         return

@@ -10,7 +10,7 @@ from environments.base import ActionError, Point
 from environments.browser import BrowserEnvironment, BrowserOptions
 from tests.page_server import PageServer
 
-ALERT, CONFIRM, PROMPT, STAY, TWO, PLAIN, FIELD = (Point(100, top) for top in (40, 100, 160, 220, 280, 340, 390))
+ALERT, CONFIRM, PROMPT, STAY, TWO, PLAIN, FIELD, FOR_EVER = (Point(100, top) for top in (40, 100, 160, 220, 280, 340, 390, 460))
 
 
 @pytest.fixture
@@ -77,6 +77,17 @@ def test_a_dialog_in_the_middle_of_typing_ends_it_there(page: BrowserEnvironment
     page.answer_dialog(True)
     page.observe()
     assert page.evaluate("document.querySelector('input').value") == "abc"
+
+
+def test_a_page_that_never_stops_asking_can_be_left(page: BrowserEnvironment, pages: PageServer) -> None:
+    page.click(FOR_EVER)
+    assert told(page) == "An alert dialog says 'Again.': answer it with answer_dialog."
+    with pytest.raises(ActionError, match="one dialog after another"):
+        page.click(PLAIN)
+    page.goto(pages.url("inner.html"))
+    seen = page.observe()
+    assert (seen.url, len(seen.tabs)) == (pages.url("inner.html"), 1)
+    assert any("accepted, as it was not answered. (10 times)" in notice for notice in seen.notices)
 
 
 def test_answering_without_a_dialog_is_an_error(page: BrowserEnvironment) -> None:

@@ -52,6 +52,23 @@ def test_what_never_ends_is_not_waited_for(page: BrowserEnvironment, button: Poi
     assert time.monotonic() - begun < 2.5
 
 
+def test_a_page_that_never_loads_to_its_end_is_waited_for_only_once(chromium: BrowserEnvironment, pages: PageServer) -> None:
+    chromium.goto(pages.url("stall?seconds=8"))
+    chromium.observe()
+    chromium.click(Point(1000, 600))
+    begun = time.monotonic()
+    chromium.observe()
+    assert time.monotonic() - begun < 2
+
+
+def test_nothing_is_waited_for_when_nothing_was_done(page: BrowserEnvironment) -> None:
+    page.evaluate("setInterval(grow, 50)")
+    page.observe()
+    begun = time.monotonic()
+    page.observe()
+    assert time.monotonic() - begun < 0.5
+
+
 def test_endless_motion_is_not_waited_for(page: BrowserEnvironment) -> None:
     page.evaluate("spinner()")
     page.click(Point(1000, 600))
