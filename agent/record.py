@@ -165,7 +165,7 @@ def read_step(record: StepRecord, png: bytes, place: str) -> Step:
     seen = record.seen
     return Step(
         index=record.index,
-        seen=Observation(_image(png, place), seen.url, seen.tabs, seen.notices, png, seen.terminated),
+        seen=Observation(later_decoded(png, place), seen.url, seen.tabs, seen.notices, png, seen.terminated),
         completion=Completion(**record.completion.model_dump()),
         action=None if record.action is None else _action(record.action, place),
         result=ToolResult(**record.result.model_dump()),
@@ -176,8 +176,11 @@ def read_step(record: StepRecord, png: bytes, place: str) -> Step:
     )
 
 
-def _image(png: bytes, place: str) -> Image.Image:
-    """The pixels, decoded when they are first asked for: a long run is opened without holding every screen in memory."""
+def later_decoded(png: bytes, place: str) -> Image.Image:
+    """The pixels (RGB), decoded when they are first asked for: a long run is held without every screen of it in memory.
+
+    Raises RecordError when this is no PNG.
+    """
     try:
         image: Image.Image = Image.open(BytesIO(png), formats=["PNG"])
     except OSError as error:

@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from io import BytesIO
@@ -20,10 +20,13 @@ from typing import Any
 
 from agent.base import Status as Status
 from agent.base import Step as Step
-from agent.record import VERSION, RecordError, RunRecord, StepRecord, read_line, read_run, read_step, to_json, write_step
+from agent.record import VERSION, RecordError, RunRecord, StepRecord, later_decoded, read_line, read_run, read_step, to_json, write_step
 from environments.base import Observation
 
 META, STEPS = "meta.json", "steps.jsonl"
+DECODED = 8
+"""So many of the last screenshots are held decoded; older ones as PNG, until somebody looks at them."""
+
 _PNG_END = b"IEND\xaeB`\x82"
 
 
@@ -67,6 +70,8 @@ class Trajectory:
             with (self.folder / STEPS).open("ab") as lines:
                 lines.write(to_json(write_step(step, name)) + b"\n")
         self.steps.append(step)
+        if len(self.steps) > DECODED:
+            self.steps[-DECODED - 1] = _packed(self.steps[-DECODED - 1])
 
     def finish(self, status: Status, reason: str = "", answer: str = "") -> None:
         """Say how it ended. Raises OSError when that cannot be written."""
@@ -151,6 +156,12 @@ def encoded(seen: Observation) -> bytes:
     buffer = BytesIO()
     seen.screenshot.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _packed(step: Step) -> Step:
+    """The same step, its screenshot to be decoded anew."""
+    png = step.seen.png or encoded(step.seen)
+    return replace(step, seen=replace(step.seen, screenshot=later_decoded(png, f"step {step.index}"), png=png))
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import resource
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ from PIL import Image
 
 from agent.base import Step
 from agent.record import RecordError, read_line, read_step, to_json, write_step
-from agent.trajectory import Trajectory, encoded
+from agent.trajectory import DECODED, Trajectory, encoded
 from environments.base import Observation
 from model.base import Completion
 from tests.agent.scenes import click, did, seen
@@ -92,6 +94,20 @@ def test_a_run_without_a_folder_writes_nothing(tmp_path: Path) -> None:
     run.add(did(0, click(1)))
     run.finish("done")
     assert (run.status, len(run.steps), run.folder) == ("done", 1, None)
+
+
+def test_a_long_run_holds_few_screenshots_decoded(tmp_path: Path) -> None:
+    for folder in (None, tmp_path / "run"):
+        run, pixels = Trajectory.start("t", folder), []
+        for index in range(30):
+            step = did(index, click(index), index)
+            pixels.append(weakref.ref(step.seen.screenshot))
+            run.add(step)
+        del step
+        gc.collect()
+        assert sum(held() is not None for held in pixels) == DECODED
+        assert [step.seen.screenshot.getpixel((0, 0)) for step in run.steps] == [(index, 0, 0) for index in range(30)]
+        assert [step.action for step in run.steps] == [click(index) for index in range(30)]
 
 
 def test_steps_come_in_order() -> None:
