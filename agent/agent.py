@@ -109,7 +109,7 @@ class Agent:
         seen = self.environment.observe() if self.trajectory.steps else self.environment.reset()
         if seen.terminated:
             return ENDED
-        spent = self.limits.ending(self.trajectory.steps, self._seconds())
+        spent = self.limits.ending(self.trajectory.steps, self._seconds(), seen)
         return STOPPED if self._stopping.is_set() else spent or seen
 
     def _think(self, seen: Observation, timings: dict[str, float]) -> Completion:

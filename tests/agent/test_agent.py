@@ -18,7 +18,7 @@ from agent.agent import Agent
 from agent.base import Step
 from agent.policy import Limits
 from agent.trajectory import Trajectory
-from environments.base import Observation
+from environments.base import Button, Observation, Point
 from model.base import Completion, GenerationConfig, Message
 from model.scripted import ScriptedModel
 from tests.agent.scenes import Board, click
@@ -129,6 +129,15 @@ def test_a_run_that_repeats_itself_is_warned_and_then_ended() -> None:
     assert (run.status, len(run.steps)) == ("stuck", 4)
     assert [bool(step.note) for step in run.steps] == [False, False, True, False]
     assert run.steps[2].note in text_of(model.seen[3])
+
+
+def test_a_repeat_that_changes_the_screen_at_last_ends_no_run() -> None:
+    class Late(Board):
+        def click(self, point: Point, *, button: Button = "left", count: int = 1, hold: Sequence[str] = ()) -> None:
+            super().click(point, button=button, count=count, hold=hold)
+            self.clicks += len(self.actions) == 4
+
+    assert play([RIGHT] * 4 + [call("done")], Late()).status == "done"
 
 
 def test_a_fault_of_the_environment_is_an_error_and_its_step_is_kept(tmp_path: Path) -> None:

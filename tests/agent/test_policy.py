@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.base import Step
 from agent.policy import Limits, repeats, unread
-from tests.agent.scenes import click, did
+from tests.agent.scenes import click, did, seen
 
 
 def walk(*moves: tuple[int, int]) -> list[Step]:
@@ -19,14 +19,15 @@ def walk(*moves: tuple[int, int]) -> list[Step]:
     return [did(index, click(x), colour) for index, (x, colour) in enumerate(moves)]
 
 
-def status(limits: Limits, steps: list[Step], seconds: float = 0.0) -> str | None:
-    ending = limits.ending(steps, seconds)
+def status(limits: Limits, steps: list[Step], seconds: float = 0.0, period: int = 1) -> str | None:
+    """How a run ends whose last step, or round of so many, led back to the screen before it."""
+    ending = limits.ending(steps, seconds, steps[-period].seen)
     return ending and ending.status
 
 
 def test_a_run_within_its_limits_goes_on() -> None:
-    assert Limits().ending([], 0.0) is None
-    assert Limits().ending(walk((1, 1), (2, 2)), 1e9) is None
+    assert Limits().ending([], 0.0, seen()) is None
+    assert Limits().ending(walk((1, 1), (2, 2)), 1e9, seen()) is None
 
 
 def test_each_budget_ends_a_run_when_it_is_used_up() -> None:
@@ -66,8 +67,9 @@ def test_a_round_of_two_or_three_is_a_repeat(period: int) -> None:
     turn = [(move, move) for move in range(period)]
     assert repeats(walk(*turn * 3)) == 3
     assert repeats(walk((9, 9), *turn * 4)) == 4
-    assert status(Limits(), walk(*turn * 4)) == "stuck"
-    assert status(Limits(), walk(*turn * 3)) is None
+    assert status(Limits(), walk(*turn * 4), period=period) == "stuck"
+    assert status(Limits(), walk(*turn * 4)) is None
+    assert status(Limits(), walk(*turn * 3), period=period) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), max_size=14))
@@ -80,6 +82,12 @@ def test_repeats_are_those_that_a_plain_search_finds(moves: list[tuple[int, int]
         return found
 
     assert repeats(walk(*moves)) == max((times(period) for period in (1, 2, 3) if moves), default=0)
+
+
+def test_what_changed_the_screen_at_last_is_no_repeat() -> None:
+    steps = walk(*[(1, 1)] * 4)
+    assert (repeats(steps, seen(1)), repeats(steps, seen(2))) == (4, 1)
+    assert Limits().ending(steps, 0.0, seen(2)) is None
 
 
 def test_the_model_is_told_before_the_last_repeat() -> None:
