@@ -143,11 +143,12 @@ class Agent:
         """End the run, once. What cannot be written is no reason to lose what is in memory."""
         if self.trajectory.status != "running":
             return
+        reason = " ".join(ending.reason.split())  # a model's words, in part
         try:
-            self.trajectory.finish(ending.status, ending.reason, answer)
+            self.trajectory.finish(ending.status, reason, answer)
         except OSError as error:
             self.trajectory.status = "error"
-            self.trajectory.reason = f"{ending.reason} How it ended could not be recorded: {_one_line(error)}"
+            self.trajectory.reason = f"{reason} How it ended could not be recorded: {_one_line(error)}"
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began

@@ -113,6 +113,7 @@ def test_a_reply_that_was_cut_off_is_told_to_be_too_long() -> None:
 def test_replies_without_an_action_end_as_a_parse_error_and_never_as_done() -> None:
     run = play([LEFT, "done", "Done!", "<tool_call>done"], parse_retries=3)
     assert (run.status, run.answer, len(run.steps)) == ("parse_error", "", 4)
+    assert "\n" not in run.reason
 
 
 def test_an_action_that_fails_is_told_to_the_model_and_the_run_goes_on() -> None:
