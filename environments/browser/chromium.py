@@ -67,10 +67,11 @@ class Chromium:
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._context: BrowserContext | None = None
+        self._scripted: BrowserContext | None = None
         self.running = False
 
-    async def fresh(self) -> BrowserContext:
-        """A context without pages of the past, starting the browser when it does not run.
+    async def fresh(self, script: str) -> BrowserContext:
+        """A context that runs a script in every page before the page's own; the browser is started when it does not run.
 
         Raises EnvironmentFault when there is no browser or it cannot start.
         """
@@ -82,6 +83,9 @@ class Chromium:
                 await self._context.close()
             self._context = await self._browser.new_context(**self._context_options)
         assert self._context is not None
+        if self._context is not self._scripted:
+            await self._context.add_init_script(script)
+            self._scripted = self._context
         return self._context
 
     async def _start(self) -> None:

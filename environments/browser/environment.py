@@ -74,9 +74,7 @@ class BrowserEnvironment:
     async def _begin(self) -> Observation:
         if self._session is not None:
             self._session.leave()
-        context = await self._chromium.fresh()
-        self._session = Session(context, self._options, self._chromium)
-        await context.add_init_script(picker.OPEN_IN_PAGE)
+        self._session = Session(await self._chromium.fresh(picker.OPEN_IN_PAGE), self._options, self._chromium)
         await self._session.open()
         await visits.begin(self._session, self._url)
         return await look(self._session, self._view)
@@ -96,6 +94,7 @@ class BrowserEnvironment:
         tab = await self._here().current()
         if tab.dialog is not None:
             raise ActionError("Scripts wait while a dialog is open: answer it first.")
+        self._here().touched()
         try:
             return await asyncio.wait_for(tab.page.evaluate(script, argument), self._options.action_timeout)
         except TimeoutError:

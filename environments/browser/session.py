@@ -58,6 +58,11 @@ class Session:
         self._context.remove_listener("page", self._appeared)
         self.downloads.close()
 
+    def touched(self) -> None:
+        """Something is about to be done to the page: the next look waits for all that has begun since the first such thing."""
+        if self.acted <= self.looked:
+            self.acted = time.monotonic()
+
     def tell(self, notice: str) -> None:
         self._notices.append(notice)
 
@@ -219,7 +224,7 @@ class Session:
 
         Raises ActionError when the page refuses, crashes or does not respond; EnvironmentFault when the browser has closed.
         """
-        self.acted = time.monotonic()
+        self.touched()
         tab = self._current
         try:
             await self.guard(verb, seconds)

@@ -62,8 +62,10 @@ async def visit(session: Session, tab: Tab, url: str) -> None:
 
 
 async def begin(session: Session, url: str) -> None:
-    """Open the start address. Raises EnvironmentFault when it cannot be opened."""
+    """Open the start address in a new session. Raises EnvironmentFault when it cannot be opened."""
     tab = await session.current()
+    if url == tab.page.url:
+        return  # a new tab is blank already
     try:
         await visit(session, tab, url)
     except Error as error:

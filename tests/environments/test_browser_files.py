@@ -14,10 +14,10 @@ ONE, SEVERAL, REPORT, EVIL = (Point(60, top) for top in (40, 100, 150, 210))
 
 
 @pytest.fixture
-def page(browser: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
-    browser.goto(pages.url("files.html"))
-    browser.observe()
-    return browser
+def page(chromium: BrowserEnvironment, pages: PageServer) -> BrowserEnvironment:
+    chromium.goto(pages.url("files.html"))
+    chromium.observe()
+    return chromium
 
 
 @pytest.fixture

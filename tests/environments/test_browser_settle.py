@@ -38,6 +38,14 @@ def test_what_was_asked_for_is_waited_for(page: BrowserEnvironment) -> None:
     assert "arrived" in said(page)
 
 
+def test_what_the_first_of_several_actions_asked_for_is_waited_for(page: BrowserEnvironment) -> None:
+    page.click(FETCH)
+    page.move(Point(1000, 600))
+    page.evaluate("1")
+    page.observe()
+    assert "arrived" in said(page)
+
+
 def test_changes_in_consecutive_frames_are_seen_at_their_end(page: BrowserEnvironment) -> None:
     page.click(GROW)
     page.observe()
