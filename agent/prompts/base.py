@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from model.base import Completion, GenerationConfig, Message
 from tools.base import Surface, Tool
 
 FOLDER = Path(__file__).parent
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,13 @@ def wording(name: str) -> Any:
     as words from the screen nor begin anything else.
     """
     source = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-    source.filters["quoted"] = quoted
+    source.filters |= {"quoted": quoted, "unboxed": unboxed}
     return source.get_template(f"{name}.jinja2").module
+
+
+def unboxed(text: str) -> str:
+    """A model's words without the tokens with which GLM marks what matters: told again, they would be other tokens that spell the same."""
+    return _BOX.sub("", text)
 
 
 def quoted(text: str, room: int = 1000) -> str:

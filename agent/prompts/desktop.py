@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from PIL import Image
 
 from agent.base import Step
-from agent.prompts.base import Reply, wording
+from agent.prompts.base import Reply, unboxed, wording
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import desktop_actions
 from tools.base import Surface
 
-_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
 _LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
 _LABELS = re.compile(r"\A(?:[ \t*#]*+Thought[ \t*]*+:[ \t*]*+)+|^[ \t*#]*+Action[ \t*]*+:[ \t*]*+\Z", re.MULTILINE)
@@ -52,8 +51,8 @@ class DesktopPrompt:
     def read(self, completion: Completion, seen: Observation) -> Reply:
         text = completion.content
         action, (start, end) = self.actions.find(text)
-        after, memory = split_memory(_BOX.sub("", text[end:]))
-        before = _LABELS.sub("", _BOX.sub("", text[:start]).strip()).strip()
+        after, memory = split_memory(unboxed(text[end:]))
+        before = _LABELS.sub("", unboxed(text[:start]).strip()).strip()
         return Reply(action, f"{before}\n{after}".strip(), memory)
 
     def generation(self) -> GenerationConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.base import Step
-from agent.prompts.base import Reply, wording
+from agent.prompts.base import Reply, unboxed, wording
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message, ToolCall
 from tools import native_actions
@@ -36,7 +36,7 @@ class ToolCallPrompt:
 
     def read(self, completion: Completion, seen: Observation) -> Reply:
         action = self.actions.parse(completion.content)
-        return Reply(action, thought=completion.content.partition("<tool_call>")[0].strip())
+        return Reply(action, thought=unboxed(completion.content.partition("<tool_call>")[0]).strip())
 
     def generation(self) -> GenerationConfig:
         return GenerationConfig(max_tokens=4096, thinking=True, tools=self.actions.schemas())
@@ -44,7 +44,7 @@ class ToolCallPrompt:
     def _said(self, step: Step) -> Message:
         reasoning = step.completion.reasoning
         if step.action is None:
-            return Message("assistant", (step.completion.content,), reasoning)
+            return Message("assistant", (unboxed(step.completion.content),), reasoning)
         call = self.actions.call(step.action)
         return Message("assistant", (step.thought,) if step.thought else (), reasoning, (ToolCall(call.name, call.arguments),))
 

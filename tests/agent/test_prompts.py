@@ -105,6 +105,22 @@ def test_words_of_the_screen_stay_within_their_quotes(name: str) -> None:
     assert not {"\u2028", "\u202e", "\ud800"} & set(text)
 
 
+@pytest.mark.parametrize("name", ["desktop", "tool_call"])
+def test_the_tokens_around_an_answer_are_not_told_again(name: str) -> None:
+    prompt = make_prompt(name, "browser")
+    call = native_actions("browser").render(click(1)) if name == "tool_call" else CLICK
+    said = Completion(f"The answer: <|begin_of_box|>4<|end_of_box|>. {call}")
+    reply = prompt.read(said, NOW)
+    steps = [
+        Step(0, NOW, said, reply.action, ToolResult(), reply.thought),
+        Step(1, NOW, Completion("It is <|begin_of_box|>5<|end_of_box|>."), None, ToolResult()),
+    ]
+    told = shown(prompt.render("t", steps, NOW))
+    assert "The answer: 4." in told
+    assert "It is 5." in told
+    assert "_of_box" not in told
+
+
 @given(st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_quoted_text_is_one_visible_line_that_can_be_read_back(text: str) -> None:
     line = quoted(text)
