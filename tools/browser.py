@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
@@ -28,8 +29,9 @@ class BrowserTool(Tool):
         self.act(env, seen)
         return ToolResult()
 
+    @abstractmethod
     def act(self, browser: Browser, seen: Observation) -> None:
-        raise NotImplementedError
+        """Do it in the browser. Raises ActionError as the browser does."""
 
 
 class Goto(BrowserTool):
