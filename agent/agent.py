@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from agent.trajectory import Trajectory
 from environments.base import ActionError, Browser, Environment, EnvironmentFault, Observation
 from model.base import Completion, GenerationConfig, Model, ModelError
 from tools.base import ParseError, Surface, Tool, ToolResult
-from tools.control import AskUser
+from tools.control import AskUser, Wait
 
 ENDED = Ending("done", "The environment ended the episode.")
 STOPPED = Ending("stopped", "Stopped on request.")
@@ -121,6 +122,9 @@ class Agent:
     def _act(self, action: Tool, seen: Observation) -> ToolResult:
         if self._stopping.is_set():
             return ToolResult(error="This was not done: the run was stopped.")
+        if isinstance(action, Wait):  # the one action that lasts: a stop or the end of the time ends it
+            self._stopping.wait(min(action.seconds, self._seconds_left()))
+            return ToolResult()
         if not isinstance(action, AskUser):
             return action.run(self.environment, seen)
         if self._ask is None:
@@ -153,14 +157,16 @@ class Agent:
     def _seconds(self) -> float:
         return time.monotonic() - self._began
 
+    def _seconds_left(self) -> float:
+        return inf if self.limits.max_seconds is None else max(0.0, self.limits.max_seconds - self._seconds())
+
     def _budgeted(self) -> GenerationConfig:
         """The way of answering, cut to what is left of the budgets."""
         config = self.generation
         if self.limits.max_tokens is not None:
             config = replace(config, max_tokens=min(config.max_tokens, self.limits.max_tokens - tokens_written(self.trajectory.steps)))
         if self.limits.max_seconds is not None:
-            left = max(0.0, self.limits.max_seconds - self._seconds())
-            config = replace(config, max_seconds=left if config.max_seconds is None else min(config.max_seconds, left))
+            config = replace(config, max_seconds=min(self._seconds_left(), inf if config.max_seconds is None else config.max_seconds))
         return config
 
     def _meta(self) -> dict[str, Any]:

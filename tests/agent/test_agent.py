@@ -274,6 +274,16 @@ def test_a_stop_from_another_thread_comes_before_the_next_action() -> None:
     assert "stopped" in run.steps[1].result.error
 
 
+def test_a_wait_ends_with_the_time_or_on_request() -> None:
+    began = time.monotonic()
+    assert play([call("wait", seconds="30"), LEFT], max_seconds=0.3).status == "timeout"
+    agent = Agent(ScriptedModel([call("wait", seconds="30"), LEFT]), Board())
+    timer = threading.Timer(0.3, agent.stop)
+    timer.start()
+    assert agent.run("t").status == "stopped"
+    assert time.monotonic() - began < 10
+
+
 def test_an_agent_can_be_led_step_by_step_and_used_again() -> None:
     board = Board()
     agent = Agent(ScriptedModel([LEFT, call("done"), LEFT, call("done")]), board)
