@@ -20,8 +20,7 @@ class Step:
 
     action: None when the reply held none that could be read; result.error then says why. thought: the reply's visible text without its
     call. memory: what the reply asked to be told again, "" when it said nothing of it. note: what the loop tells the model after the step.
-    timings: seconds spent on each phase (observe, render, generate, read, act,
-    and record, which is known in memory only).
+    timings: seconds spent on each phase (observe, render, generate, read, act, and record, which is known in memory only).
     """
 
     index: int
