@@ -70,8 +70,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-demos_app = typer.Typer(help="Record demonstrations to train on.", rich_markup_mode=None)
-app.add_typer(demos_app, name="demos")
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="tiny (the embedded one), a checkpoint folder, or a hub id such as zai-org/GLM-4.5V.")
@@ -197,21 +195,25 @@ def benchmarks(benchmark: Annotated[str | None, typer.Argument(help="List this o
     print("\n".join(names))
 
 
-@demos_app.command("miniwob")
-def demos_miniwob(
+@app.command()
+def demos(
+    benchmark: Annotated[str, typer.Argument(help="miniwob, or buttons: our own little pages.")],
     out: Annotated[Path, typer.Option(help="Folder of the data set; what it holds already is not recorded again.")],
     seeds: Annotated[str, typer.Option(help="Such as 10000-10999; seeds below 10000 are for testing and are refused.")],
     tasks: TasksOption = "",
     stray: Annotated[float, typer.Option(min=0, max=1, help="Share of demonstrations that begin with a miss.")] = 0.1,
 ) -> None:
-    """Let scripted oracles solve MiniWoB++ tasks through the real environment."""
-    from evals.base import parse_names, parse_seeds
+    """Record demonstrations to train on: scripted oracles solve tasks through the real environment."""
+    from evals.base import make_benchmark, parse_names, parse_seeds
     from evals.demonstrations import record
-    from evals.oracles import ORACLE_TASKS
+    from evals.miniwob import TARGETS
 
-    kept = record(
-        parse_names(tasks) or ORACLE_TASKS, parse_seeds(seeds), out, stray=stray, done=lambda one: print(one.task, one.seed, one.reward)
-    )
+    options: dict[str, Any] = {"tasks": parse_names(tasks) or tuple(TARGETS), "reload": False} if benchmark == "miniwob" else {}
+    chosen = make_benchmark(benchmark, seeds=parse_seeds(seeds), **options)
+    try:
+        kept = record(chosen, out, stray=stray, done=lambda one: print(one.task, one.seed, one.reward))
+    finally:
+        chosen.close()
     print(f"{kept} demonstrations in {out}")
 
 

@@ -20,9 +20,9 @@ from agent.agent import Agent
 from agent.policy import Limits
 from agent.prompts.compact import CompactPrompt, compact_text
 from agent.trajectory import Trajectory
-from evals.base import EvalError, Task
-from evals.miniwob import REGION, SCALE, VIEWPORT, Miniwob
-from evals.oracles import ORACLE_TASKS, Label, Oracle
+from evals.base import Benchmark, EvalError, Task
+from evals.oracles import Label, Oracle
+from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from model.examples import Example, Question, Rectangle, Word
 from tools import compact_actions
 from tools.base import Thousandths
@@ -42,23 +42,22 @@ class Recorded:
     reward: float
 
 
-def record(
-    tasks: Sequence[str], seeds: Sequence[int], out: Path, *, stray: float = 0.1, done: Callable[[Recorded], None] | None = None
-) -> int:
-    """Let an oracle solve every task with every seed and keep what was rewarded in full; what `out` already holds is not done again.
+def record(benchmark: Benchmark, out: Path, *, stray: float = 0.1, done: Callable[[Recorded], None] | None = None) -> int:
+    """Let an oracle go through a benchmark of pages and keep what was a success; what `out` already holds is not done again.
 
     stray: the share of demonstrations that begin with a click on a bare place, so that a model sees what follows a miss.
-    Returns how many were kept. Raises EvalError for a task without an oracle and for test seeds.
+    Returns how many were kept. Raises EvalError for test seeds and for pages no oracle knows, before anything is recorded.
     """
-    if unknown := [task for task in tasks if task not in ORACLE_TASKS]:
-        raise EvalError(f"There is no oracle for {unknown[0]!r}; there are oracles for {', '.join(ORACLE_TASKS)}.")
-    if tested := [seed for seed in seeds if seed < TEST_SEEDS]:
+    tasks = list(benchmark.tasks())
+    if tested := [task.seed for task in tasks if task.seed is None or task.seed < TEST_SEEDS]:
         raise EvalError(f"Seed {tested[0]} is for testing: demonstrations take seeds from {TEST_SEEDS} on.")
+    for task in {task.id: task for task in tasks}.values():
+        if not getattr(benchmark.environment(task), "target", ""):
+            raise EvalError(f"{benchmark.name}: there is no oracle for {task.id!r}.")
     out.mkdir(parents=True, exist_ok=True)
-    benchmark = Miniwob(tasks, seeds, reload=False)
     kept = 0
     try:
-        for task in benchmark.tasks():
+        for task in tasks:
             folder = out / task.id / str(task.seed)
             if not (folder / LABELS).exists():
                 shutil.rmtree(folder, ignore_errors=True)  # what an interrupted recording left
@@ -67,14 +66,14 @@ def record(
                 if done is not None:
                     done(recorded)
     finally:
-        benchmark.close()
-        _describe(out, benchmark.version, stray)
+        _describe(out, {"benchmark": benchmark.name, "version": benchmark.version, "stray": stray})
     return kept
 
 
-def _demonstrate(benchmark: Miniwob, task: Task, folder: Path, stray: float) -> Recorded:
+def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float) -> Recorded:
     with benchmark.environment(task) as env:
-        oracle = Oracle(env, task.id, stray)
+        assert isinstance(env, PageEnvironment)
+        oracle = Oracle(env, f"{task.id}-{task.seed}", stray)
         instruction = benchmark.instruction(task, env)
         trajectory = Agent(oracle, env, prompt=CompactPrompt(), limits=Limits(max_steps=4)).run(instruction, out=folder)
         score = benchmark.score(task, trajectory, env)
@@ -85,18 +84,13 @@ def _demonstrate(benchmark: Miniwob, task: Task, folder: Path, stray: float) -> 
     return Recorded(task.id, task.seed or 0, score.reward)
 
 
-def _describe(out: Path, version: str, stray: float) -> None:
+def _describe(out: Path, recorded: dict[str, Any]) -> None:
+    """Write what the data set holds; what other benchmarks recorded there stays in it."""
     seeds = {task.name: sorted(int(seed.name) for seed in task.iterdir()) for task in sorted(out.iterdir()) if task.is_dir()}
-    about = {
-        "benchmark": "miniwob",
-        "version": version,
-        "viewport": VIEWPORT,
-        "region": REGION,
-        "scale": SCALE,
-        "stray": stray,
-        "seeds": seeds,
-    }
-    (out / DATASET).write_text(json.dumps(about) + "\n")
+    before = json.loads((out / DATASET).read_text())["sources"] if (out / DATASET).exists() else []
+    sources = [*(source for source in before if source["benchmark"] != recorded["benchmark"]), recorded]
+    screen = {"viewport": VIEWPORT, "region": REGION, "scale": SCALE}
+    (out / DATASET).write_text(json.dumps({"sources": sources, **screen, "seeds": seeds}) + "\n")
 
 
 def about(data: Path) -> dict[str, Any]:
@@ -114,7 +108,7 @@ def examples(data: Path) -> Iterator[Example]:
             found = True
             yield example
     if not found:
-        raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --out {data}`.")
+        raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
 
 
 def _of_trajectory(folder: Path) -> Iterator[Example]:
@@ -126,9 +120,9 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
     history: list[str] = []
     for step, label in zip(trajectory.steps, labels, strict=False):
         call = "" if step.action is None else ACTIONS.render(step.action)
-        if label is not None and step.action is not None and label.get("target", True) is not None:
+        if label is not None and step.action is not None and label.get("kind") != "stray":
             size, words = step.seen.screenshot.size, label.get("words", [])
-            target = tuple(label["target"]) if "target" in label else _around(step.action, size)
+            target = tuple(label["target"]) if label.get("target") else _around(step.action, size)
             question = Question(compact_text(trajectory.task, history), call, target, folder.parent.name)
             after = tuple(_afterwards(trajectory.task, target, size, f"{folder.name}{step.index}")) if label else ()
             read = tuple(Word(text, tuple(columns), (box[1] + box[3]) / 2) for text, box, columns in words)

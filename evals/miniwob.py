@@ -6,27 +6,28 @@ driven (seed, timer, START cover, end of the episode) follows its html/core/core
 
 from __future__ import annotations
 
-import builtins
 import importlib.metadata
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from agent.trajectory import Trajectory
-from environments.base import Button, EnvironmentFault, Observation, Point
+from environments.base import EnvironmentFault, Observation
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Task
+from evals.pages import PageEnvironment, open_browser
 
-VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
-"""CSS pixels the page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.
-
-The viewport is wider than the page (160×210): dialogs place themselves by it, and native drop-downs need the room.
-"""
 STEPS = 10
 """The usual budget of actions (BrowserGym's)."""
 THRESHOLD = 1.0
+TARGETS = {
+    "click-test": "one('#subbtn')",
+    "click-test-2": "one('#subbtn')",
+    "click-tab": """one(`a[href="#tabs-${said(/Tab #(\\d)/)}"]`)""",
+    "click-dialog": "one('button.ui-button')",
+}
+"""Tasks that one click solves, with the element to click as an expression (see `PageEnvironment.target`)."""
 
 _START = """
 (seed) => {
@@ -54,10 +55,10 @@ _UTTERANCE = "() => { const u = core.getUtterance(); return typeof u === 'string
 
 
 def pages() -> Path:
-    """The folder of the package's HTML. Raises EvalError when the package is not installed."""
+    """The folder of the package's HTML. Raises EnvironmentFault when the package is not installed."""
     found = importlib.util.find_spec("miniwob")
     if found is None or found.origin is None:
-        raise EvalError("MiniWoB++ is not installed: pip install miniwob")
+        raise EnvironmentFault("MiniWoB++ is not installed: pip install miniwob")
     return Path(found.origin).parent / "html" / "miniwob"
 
 
@@ -65,34 +66,28 @@ def task_names() -> list[str]:
     return sorted(page.stem for page in pages().glob("*.html"))
 
 
-class MiniwobEnvironment:
-    """One task with one seed, in the current tab of a browser that others may use before and after.
+class MiniwobEnvironment(PageEnvironment):
+    """One task with one seed.
 
     reload: load the page anew for the episode. Without, an open page of the same task starts over in place: several times faster, but a
     few tasks (date pickers, scrolled boxes, pages of results) carry state over.
     """
 
     def __init__(self, browser: BrowserEnvironment, page: Path, seed: int, reload: bool = True) -> None:
-        self.browser, self.page, self.seed, self.reload = browser, page, seed, reload
-        self.done, self.raw, self.reason, self.instruction = False, 0.0, "", ""
-        self._start: Observation | None = None
+        super().__init__(browser)
+        self.page, self.seed, self.reload, self.target = page, seed, reload, TARGETS.get(page.stem, "")
+        self.done, self.raw, self.reason = False, 0.0, ""
         self._seen: Observation | None = None
 
-    def reset(self) -> Observation:
-        """Load the page, seed it, start the episode; nothing to do when just done."""
-        if self._start is None:
-            if self.reload or self.browser.evaluate("location.href") != self.page.as_uri():
-                self._load()
-            self.browser.evaluate(_START, self.seed)
-            self.instruction = str(self.browser.evaluate(_UTTERANCE))
-            self.done, self.raw, self.reason, self._seen = False, 0.0, "", None
-            self._start = self.observe()
-        return self._start
-
-    def _load(self) -> None:
-        self.browser.goto(self.page.as_uri())
-        if not self.browser.evaluate(_READY):
-            raise EnvironmentFault(f"{self.page} is no MiniWoB++ page: reinstall the miniwob package.")
+    def open(self) -> None:
+        """Load the page unless it may start over, seed it, start the episode. Raises EnvironmentFault when it is no MiniWoB++ page."""
+        if self.reload or self.browser.evaluate("location.href") != self.page.as_uri():
+            self.browser.goto(self.page.as_uri())
+            if not self.browser.evaluate(_READY):
+                raise EnvironmentFault(f"{self.page} is no MiniWoB++ page: reinstall the miniwob package.")
+        self.browser.evaluate(_START, self.seed)
+        self.instruction = str(self.browser.evaluate(_UTTERANCE))
+        self.done, self.raw, self.reason, self._seen = False, 0.0, "", None
 
     def observe(self) -> Observation:
         """Look. Once the page says that the episode is over, its first reward is kept (one more click would start another episode) and
@@ -107,37 +102,6 @@ class MiniwobEnvironment:
             self.done, raw, self.reason = self.browser.evaluate(_STATE)
             self.raw = float(raw or 0.0)
         return self.done
-
-    def move(self, point: Point) -> None:
-        self._acting().move(point)
-
-    def click(self, point: Point, *, button: Button = "left", count: int = 1, hold: Sequence[str] = ()) -> None:
-        self._acting().click(point, button=button, count=count, hold=hold)
-
-    def drag(self, path: Sequence[Point], *, button: Button = "left", hold: Sequence[str] = ()) -> None:
-        self._acting().drag(path, button=button, hold=hold)
-
-    def scroll(self, point: Point, *, dx: int = 0, dy: int = 0) -> None:
-        self._acting().scroll(point, dx=dx, dy=dy)
-
-    def type(self, text: str) -> None:
-        self._acting().type(text)
-
-    def press(self, *keys: str) -> None:
-        self._acting().press(*keys)
-
-    def _acting(self) -> BrowserEnvironment:
-        self._start = None
-        return self.browser
-
-    def close(self) -> None:
-        """The browser stays: it is the benchmark's."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 class Miniwob:
@@ -159,8 +123,7 @@ class Miniwob:
 
     def environment(self, task: Task) -> MiniwobEnvironment:
         if self._browser is None:
-            self._browser = BrowserEnvironment("about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=self._headless)
-            self._browser.reset()
+            self._browser = open_browser(self._headless)
         return MiniwobEnvironment(self._browser, pages() / f"{task.id}.html", task.seed or 0, self._reload)
 
     def instruction(self, task: Task, env: Any) -> str:
@@ -169,12 +132,8 @@ class Miniwob:
 
     def score(self, task: Task, trajectory: Trajectory, env: Any) -> Score:
         success = bool(env.done and env.raw >= THRESHOLD)
-        return Score(
-            success,
-            max(0.0, min(1.0, env.raw)),
-            raw=env.raw,
-            reason=env.reason or ("" if env.done else "the page never said that it was over"),
-        )
+        reason = env.reason if env.done else "the page never said that it was over"
+        return Score(success, max(0.0, min(1.0, env.raw)), raw=env.raw, reason=reason)
 
     def close(self) -> None:
         if self._browser is not None:
@@ -182,11 +141,9 @@ class Miniwob:
             self._browser = None
 
 
-def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True) -> Miniwob:
+def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True, reload: bool = True) -> Miniwob:
+    """See `Miniwob`; all tasks and seeds 0 to 4 unless named. Raises EvalError for a task that does not exist."""
     known = task_names()
-    unknown = [name for name in tasks if name not in known]
-    if unknown:
-        raise EvalError(
-            f"MiniWoB++ has no task {unknown[0]!r}; it has {len(known)}, such as click-test, click-tab, login-user (see {pages()})."
-        )
-    return Miniwob(tasks or known, seeds or range(5), headless=headless)
+    if unknown := [name for name in tasks if name not in known]:
+        raise EvalError(f"MiniWoB++ has no task {unknown[0]!r}; it has {len(known)}, such as click-test, click-tab, login-user.")
+    return Miniwob(tasks or known, seeds or range(5), headless=headless, reload=reload)

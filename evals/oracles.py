@@ -1,4 +1,4 @@
-"""Scripted experts for MiniWoB++: they read the page's own DOM to know what to do, and say it as a model would.
+"""Scripted experts: they read a page's own DOM to know what to do, and say it as a model would.
 
 An oracle is a Model, so the loop, the actions and the recording are the real ones; what it saw in the DOM is kept as labels for training.
 """
@@ -8,28 +8,18 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from environments.base import ActionError
-from evals.miniwob import REGION, SCALE, MiniwobEnvironment
+from evals.pages import REGION, SCALE, PageEnvironment
 from model.base import Completion, GenerationConfig, Message
 from tools import compact_actions
 from tools.base import Thousandths
 from tools.computer import Click
-
-_TARGETS = {
-    "click-test": "one('#subbtn')",
-    "click-test-2": "one('#subbtn')",
-    "click-tab": """one(`a[href="#tabs-${said(/Tab #(\\d)/)}"]`)""",
-    "click-dialog": "one('button.ui-button')",
-}
-"""For each task the element to click, as a JavaScript expression over `one` (first match of a selector) and `said` (of the instruction)."""
-
-ORACLE_TASKS = tuple(_TARGETS)
+from tools.control import Done
 
 _TARGET = """
-() => {{
-  const u = core.getUtterance(), text = typeof u === 'string' ? u : u.utterance;
+(text) => {{
   const said = (pattern) => pattern.exec(text)[1], one = (selector) => document.querySelector(selector);
   const element = {expression};
   if (!element) return null;
@@ -90,46 +80,55 @@ _IS_BARE = """
 """
 
 
+_SIZE = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What the DOM said at one step, in screenshot pixels: the target of the action (None for a stray click, which is not to be learned),
-    and every visible word as [text, [left, top, right, bottom], [column of each letter]]."""
+    """What the DOM said at one step, in pixels of the screenshot.
 
+    kind: a click on the target, a stray click (not to be learned), or the end. target: where the click may go. words: every visible
+    word as [text, [left, top, right, bottom], [column of each letter's centre]].
+    """
+
+    kind: Literal["click", "stray", "end"]
     target: tuple[float, float, float, float] | None
     words: list[Any]
 
 
 class Oracle:
-    """Clicks the target of a MiniWoB++ page; with probability `stray` its first click goes to a bare place instead."""
+    """Clicks the target of a page, and says that it is done if it is asked once more.
+
+    stray: the probability that the first click goes to a bare place instead.
+    """
 
     name = "oracle"
 
-    def __init__(self, env: MiniwobEnvironment, task: str, stray: float = 0.0) -> None:
-        self.env, self.task = env, task
-        self.actions = compact_actions()
-        self.labels: list[Label] = []
-        self._rng = random.Random(f"{task}-{env.seed}")
-        self._strays = int(self._rng.random() < stray)
+    def __init__(self, env: PageEnvironment, seed: str = "", stray: float = 0.0) -> None:
+        self.env, self.actions, self.labels = env, compact_actions(), list[Label]()
+        self._rng = random.Random(seed)
+        self._stray, self._done = self._rng.random() < stray, False
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         words = [[text, _pixels(box), _pixels(columns)] for text, box, columns in self.env.browser.evaluate(_WORDS, list(REGION))]
-        stray = self._stray_point() if self._strays else None
-        target = None if stray else self._target()
-        self.labels.append(Label(target, words))
-        x, y = stray or _centre(target or (0, 0, 0, 0))
-        size = (round(REGION[0] * SCALE), round(REGION[1] * SCALE))
-        click = Click(point=Thousandths.of((int(x), int(y)), size))
-        return Completion(self.actions.render(click))
+        if self._done:
+            self.labels.append(Label("end", None, words))
+            return Completion(self.actions.render(Done()))
+        bare, self._stray = self._bare_place() if self._stray else None, False
+        target = None if bare else self._target()
+        self.labels.append(Label("stray" if bare else "click", target, words))
+        self._done = target is not None
+        x, y = bare or _centre(target or (0, 0, 0, 0))
+        return Completion(self.actions.render(Click(point=Thousandths.of((int(x), int(y)), _SIZE))))
 
     def _target(self) -> tuple[float, float, float, float]:
-        box = self.env.browser.evaluate(_TARGET.format(expression=_TARGETS[self.task]))
+        box = self.env.browser.evaluate(_TARGET.format(expression=self.env.target or "null"), self.env.instruction)
         if box is None:
-            raise ActionError(f"The page of {self.task} with seed {self.env.seed} has no target.")
+            raise ActionError("The page shows nothing to click.")
         left, top, right, bottom = _pixels(box)
         return left, top, right, bottom
 
-    def _stray_point(self) -> tuple[float, float] | None:
-        self._strays -= 1
+    def _bare_place(self) -> tuple[float, float] | None:
         x, y = self._rng.uniform(2, REGION[0] - 10), self._rng.uniform(52, REGION[1] - 16)
         return (x * SCALE, y * SCALE) if self.env.browser.evaluate(_IS_BARE, [x, y]) else None
 

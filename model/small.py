@@ -70,12 +70,14 @@ def build_tokenizer(corpus: Iterable[str], pieces: int = 1000) -> PreTrainedToke
     _add_coordinates(state["model"])
     whole = Tokenizer.from_str(json.dumps(state))
     whole.add_tokens([AddedToken(t, special=i < 18, normalized=False) for i, t in enumerate(CONTROL_TOKENS)])
+    return wrap_tokenizer(whole)
+
+
+def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The library's class around a tokenizer that has GLM's control tokens."""
+    end = CONTROL_TOKENS[0]
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=whole,
-        eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
+        tokenizer_object=tokenizer, eos_token=end, pad_token=end, padding_side="left", clean_up_tokenization_spaces=False
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import random
 import re
 import time
@@ -15,18 +16,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.losses import SCORED_LAYERS, WEIGHTS, LetterHead, all_losses
 from model.pointing import smooth
-from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint
+from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
@@ -63,11 +66,18 @@ class Progress:
 class Trainer:
     """Everything a training run is: model, letter head, optimiser, clock."""
 
-    def __init__(self, examples: Sequence[Example], validation: Sequence[Example], config: TrainConfig, sizes: SmallConfig) -> None:
-        self.examples, self.validation, self.config, self.sizes = list(examples), list(validation), config, sizes
+    def __init__(
+        self,
+        examples: tuple[Sequence[Example], Sequence[Example]],
+        config: TrainConfig,
+        sizes: SmallConfig,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+    ) -> None:
+        """examples: to train on, and held out. tokenizer: instead of one made from the examples' texts."""
+        (self.examples, self.validation), self.config, self.sizes = examples, config, sizes
         self.rng = random.Random(config.seed)
         torch.manual_seed(config.seed)
-        self.tokenizer = build_tokenizer(corpus(self.examples))
+        self.tokenizer = tokenizer or build_tokenizer(corpus(self.examples))
         self.model = build_model(self.tokenizer, sizes)
         self.letter_head = LetterHead(sizes.hidden)
         tokens = Tokens(self.tokenizer.backend_tokenizer)
@@ -160,17 +170,27 @@ class Trainer:
         (out / f"{STATE}.part").replace(out / STATE)
         save_checkpoint(self.model, self.tokenizer, str(out), {"point_smoothing": self.config.smoothing, **extra})
 
-    def resume(self, out: Path) -> None:
-        """Go on from what `save` left in `out`. Raises ModelError when that was another tokenizer or other sizes."""
-        state = torch.load(out / STATE, weights_only=True)
-        if state["sizes"] != asdict(self.sizes) or state["tokenizer"] != self.tokenizer.backend_tokenizer.to_str():
-            raise ModelError(f"{out} was trained with other data or sizes: give the same data, or another --out.")
-        self.model.load_state_dict(state["model"])
-        self.letter_head.load_state_dict(state["letter_head"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds, self.queue = state["step"], state["seconds"], state["queue"]
+    @classmethod
+    def resume(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, out: Path) -> Self:
+        """Go on from what `save` left in `out`, with the same examples or others; sizes and tokenizer stay.
+
+        Raises ModelError when what was left is damaged.
+        """
+        try:
+            state = torch.load(out / STATE, weights_only=True)
+        except (RuntimeError, OSError, pickle.UnpicklingError, EOFError) as error:
+            raise ModelError(
+                f"{out / STATE} is damaged ({str(error).splitlines()[0]}): delete it to begin anew, or name another --out."
+            ) from error
+        trainer = cls(examples, config, SmallConfig(**state["sizes"]), wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
+        trainer.model.load_state_dict(state["model"])
+        trainer.letter_head.load_state_dict(state["letter_head"])
+        trainer.optimiser.load_state_dict(state["optimiser"])
+        trainer.step, trainer.seconds = state["step"], state["seconds"]
+        trainer.queue = [index for index in state["queue"] if index < len(trainer.examples)]
         version, numbers, gauss = state["rng"]
-        self.rng.setstate((version, tuple(numbers), gauss))
+        trainer.rng.setstate((version, tuple(numbers), gauss))
+        return trainer
 
 
 def corpus(examples: Sequence[Example]) -> list[str]:
@@ -191,9 +211,10 @@ def fit(
     examples: to train on, and held out. about: goes into the checkpoint's config.json under "glimpse".
     """
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    trainer = Trainer(*examples, config, SmallConfig(seed=config.seed))
     if (out / STATE).exists():
-        trainer.resume(out)
+        trainer = Trainer.resume(examples, config, out)
+    else:
+        trainer = Trainer(examples, config, SmallConfig(seed=config.seed))
     train(trainer, out, about or {}, report)
 
 

@@ -10,17 +10,19 @@ from agent.policy import Limits
 from environments.base import Point
 from evals.base import EvalError, Task
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, examples, record
-from evals.miniwob import REGION, SCALE, Miniwob, MiniwobEnvironment, make, task_names
-from evals.oracles import ORACLE_TASKS, Oracle
+from evals.miniwob import TARGETS, Miniwob, MiniwobEnvironment, make, task_names
+from evals.oracles import Oracle
+from evals.pages import REGION, SCALE
 from model.scripted import ScriptedModel
 
+TASKS = list(TARGETS)
 MISS = "left_click(start_box='[990,990]')"
 BUTTON = "() => { const b = subbtn.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; }"
 
 
 @pytest.fixture(scope="module")
 def miniwob() -> Iterator[Miniwob]:
-    benchmark = make(tasks=ORACLE_TASKS, seeds=range(2))
+    benchmark = make(tasks=TASKS, seeds=range(2))
     yield benchmark
     benchmark.close()
 
@@ -30,7 +32,7 @@ def environment(miniwob: Miniwob, name: str, seed: int) -> MiniwobEnvironment:
 
 
 def test_every_task_and_seed_asked_for_is_an_episode(miniwob: Miniwob) -> None:
-    assert [(task.id, task.seed) for task in miniwob.tasks()][:3] == [(ORACLE_TASKS[0], 0), (ORACLE_TASKS[0], 1), (ORACLE_TASKS[1], 0)]
+    assert [(task.id, task.seed) for task in miniwob.tasks()][:3] == [(TASKS[0], 0), (TASKS[0], 1), (TASKS[1], 0)]
     assert len(task_names()) >= 125
 
 
@@ -47,7 +49,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_one_does_not(miniwob: M
 
 
 def test_starting_over_in_place_shows_what_a_fresh_page_shows(miniwob: Miniwob) -> None:
-    for name in ORACLE_TASKS:
+    for name in TASKS:
         fresh = environment(miniwob, name, 5)
         screen = np.asarray(fresh.reset().screenshot)
         fresh.click(Point(100, 200))
@@ -63,12 +65,12 @@ def test_the_start_cover_is_gone_and_the_instruction_is_known(miniwob: Miniwob) 
     assert not seen.terminated
 
 
-@pytest.mark.parametrize("name", ORACLE_TASKS)
+@pytest.mark.parametrize("name", TASKS)
 def test_the_oracle_solves_its_tasks(miniwob: Miniwob, name: str) -> None:
     for seed in (0, 1):
         env = environment(miniwob, name, seed)
         task = Task(name, seed=seed)
-        trajectory = Agent(Oracle(env, name), env, prompt="compact").run(miniwob.instruction(task, env))
+        trajectory = Agent(Oracle(env), env, prompt="compact").run(miniwob.instruction(task, env))
         score = miniwob.score(task, trajectory, env)
         assert (score.success, score.raw, trajectory.status, len(trajectory.steps)) == (True, 1.0, "done", 1)
 
@@ -95,16 +97,20 @@ def test_the_first_end_of_an_episode_counts_and_a_later_click_changes_nothing(mi
 
 def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds_are_refused(tmp_path: Path) -> None:
     seeds = range(TEST_SEEDS, TEST_SEEDS + 3)
-    assert record(["click-test", "click-tab"], seeds, tmp_path, stray=1.0) == 6
-    assert record(["click-test", "click-tab"], seeds, tmp_path) == 0
+    two = make(tasks=["click-test", "click-tab"], seeds=seeds, reload=False)
+    assert record(two, tmp_path, stray=1.0) == 6
+    assert record(two, tmp_path) == 0
     (tmp_path / "click-tab" / str(TEST_SEEDS) / LABELS).unlink()  # as if interrupted there
-    assert record(["click-test", "click-tab"], seeds, tmp_path) == 1
+    assert record(two, tmp_path) == 1
+    two.close()
     made = list(examples(tmp_path))
     assert len(made) == 6
     for example in made:
-        (question,) = example.questions
+        question, *afterwards = example.questions
         assert question.target is not None
         assert question.text.count("\n") <= 1  # a stray click is history, not a lesson
+        assert afterwards[0].reply == "DONE()"
+        assert all(after.target == question.target for after in afterwards[1:])
         assert example.words
         assert all(word.text and len(word.columns) == len(word.text) for word in example.words)
     assert any("\n" in example.questions[0].text for example in made)
@@ -112,9 +118,11 @@ def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds
     assert about["seeds"] == {name: list(seeds) for name in ("click-tab", "click-test")}
     assert (tmp_path / "click-test" / str(TEST_SEEDS) / LABELS).exists()
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
-        record(["click-test"], [TEST_SEEDS - 1], tmp_path)
+        record(make(tasks=["click-test"], seeds=[TEST_SEEDS - 1]), tmp_path)
+    unknown = make(tasks=["login-user"], seeds=seeds)
     with pytest.raises(EvalError, match="no oracle for 'login-user'"):
-        record(["login-user"], seeds, tmp_path)
+        record(unknown, tmp_path)
+    unknown.close()
 
 
 def test_a_folder_without_demonstrations_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""A page as an environment: one episode in the current tab of a browser that other episodes use before and after."""
+
+from __future__ import annotations
+
+import builtins
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from environments.base import Button, Observation, Point
+from environments.browser import BrowserEnvironment
+
+VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
+"""CSS pixels a page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.
+
+MiniWoB++'s pages are 160×210; their viewport is wider, since dialogs place themselves by it and native drop-downs need the room.
+"""
+
+
+def open_browser(headless: bool = True) -> BrowserEnvironment:
+    """A browser for pages of this size. Raises EnvironmentFault when none can be started."""
+    browser = BrowserEnvironment("about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=headless)
+    browser.reset()
+    return browser
+
+
+class PageEnvironment(ABC):
+    """The six verbs, handed to the browser; a subclass knows how its page is opened and when it is over.
+
+    instruction: known once the page is open. target: for experts, a JavaScript expression that gives the element to act on, in terms of
+    `one` (the first match of a selector) and `said` (the first group of a pattern in the instruction); "" when there is none.
+    """
+
+    instruction = ""
+    target = ""
+
+    def __init__(self, browser: BrowserEnvironment) -> None:
+        self.browser = browser
+        self._start: Observation | None = None
+
+    @abstractmethod
+    def open(self) -> None:
+        """Lead the browser to the start of the episode."""
+
+    def reset(self) -> Observation:
+        """Open the page; nothing to do when that has just been done."""
+        if self._start is None:
+            self.open()
+            self._start = self.observe()
+        return self._start
+
+    def observe(self) -> Observation:
+        return self.browser.observe()
+
+    def move(self, point: Point) -> None:
+        self._acting().move(point)
+
+    def click(self, point: Point, *, button: Button = "left", count: int = 1, hold: Sequence[str] = ()) -> None:
+        self._acting().click(point, button=button, count=count, hold=hold)
+
+    def drag(self, path: Sequence[Point], *, button: Button = "left", hold: Sequence[str] = ()) -> None:
+        self._acting().drag(path, button=button, hold=hold)
+
+    def scroll(self, point: Point, *, dx: int = 0, dy: int = 0) -> None:
+        self._acting().scroll(point, dx=dx, dy=dy)
+
+    def type(self, text: str) -> None:
+        self._acting().type(text)
+
+    def press(self, *keys: str) -> None:
+        self._acting().press(*keys)
+
+    def _acting(self) -> BrowserEnvironment:
+        self._start = None
+        return self.browser
+
+    def close(self) -> None:
+        """Nothing but the end of the episode: the browser is the benchmark's."""
+        self._start = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
