@@ -72,8 +72,8 @@ class Glm4vMoe:
             raise ModelError(
                 f"{self.name}: tokenizer.json is another model's ({len(self.tokens)} tokens, the model takes {words}): copy its own."
             )
-        if self.preprocessor.merge != vision.spatial_merge_size:
-            raise ModelError(f"{self.name}: preprocessor_config.json is another model's (merge_size differs): copy its own.")
+        if (self.preprocessor.patch, self.preprocessor.merge) != (vision.patch_size, vision.spatial_merge_size):
+            raise ModelError(f"{self.name}: preprocessor_config.json is another model's (patch_size or merge_size): copy its own.")
 
     @property
     def context(self) -> int:
@@ -133,8 +133,8 @@ def _settings(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _stops(folder: Path, config: Mapping[str, Any]) -> frozenset[int]:
-    """End tokens as generation_config.json or else config.json list them; empty when neither does."""
+    """End tokens as generation_config.json or else config.json list them; what is no id is passed over."""
     file = folder / "generation_config.json"
     sources = (read_json(file) if file.is_file() else {}, config.get("text_config") or {}, config)
-    found: int | list[int] = next((source["eos_token_id"] for source in sources if source.get("eos_token_id") is not None), [])
-    return frozenset([found] if isinstance(found, int) else found)
+    found: object = next((source["eos_token_id"] for source in sources if source.get("eos_token_id") is not None), [])
+    return frozenset(token for token in (found if isinstance(found, list) else [found]) if isinstance(token, int))

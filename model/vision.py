@@ -25,7 +25,7 @@ class Preprocessor:
     """How a checkpoint wants its images.
 
     min_pixels, max_pixels: bounds of frames × height × width after resizing. patch: side in pixels; merge: side in patches of what
-    becomes one token. mean, std: of the channels of RGB in 0…1.
+    becomes one token. mean, std: of the channels of RGB in 0…1. Raises ValueError for values that no image could be fitted to.
     """
 
     min_pixels: int
@@ -34,6 +34,12 @@ class Preprocessor:
     std: tuple[float, ...]
     patch: int = 14
     merge: int = 2
+
+    def __post_init__(self) -> None:
+        if min(self.patch, self.merge, self.max_pixels, self.max_pixels - self.min_pixels + 1) < 1:
+            raise ValueError("sizes must be more than 0, and longest_edge no less than shortest_edge")
+        if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
+            raise ValueError("image_mean and image_std are three numbers each, those of image_std not 0")
 
     @classmethod
     def load(cls, folder: Path) -> Preprocessor:
@@ -44,13 +50,13 @@ class Preprocessor:
             return cls(
                 min_pixels=int(size["shortest_edge"]),
                 max_pixels=int(size["longest_edge"]),
-                mean=tuple(spec["image_mean"]),
-                std=tuple(spec["image_std"]),
+                mean=tuple(float(value) for value in spec["image_mean"]),
+                std=tuple(float(value) for value in spec["image_std"]),
                 patch=int(spec.get("patch_size", 14)),
                 merge=int(spec.get("merge_size", 2)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{folder}: the image processor's configuration is unfit ({error!r}): copy it anew.") from error
+            raise ModelError(f"{folder}: the image processor's configuration is unfit ({error!r}): copy it again.") from error
 
     def grid(self, image: Image.Image) -> Grid:
         """Patches of an image: (1, rows, columns). Raises ModelError when it has no pixels or one side is over 200 times the other."""

@@ -103,6 +103,31 @@ def test_a_missing_shard_is_named(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("patch_size", 0),
+        ("patch_size", 16),
+        ("merge_size", 4),
+        ("image_mean", ["a", "b", "c"]),
+        ("image_mean", [0.5]),
+        ("image_std", [0, 0, 0]),
+        ("size", {"shortest_edge": 1, "longest_edge": 0}),
+        ("size", {"shortest_edge": 9, "longest_edge": 8}),
+    ],
+)
+def test_an_image_processor_that_fits_no_image_or_another_model_is_refused(copied: Path, field: str, value: object) -> None:
+    file = copied / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {field: value}))
+    assert str(copied) in refusal(copied)
+
+
+@pytest.mark.parametrize("listed", ["x", [["x"]], {"a": 1}, [None]])
+def test_what_is_listed_as_an_end_and_is_no_token_is_passed_over(copied: Path, listed: object) -> None:
+    (copied / "generation_config.json").write_text(json.dumps({"eos_token_id": listed}))
+    assert len(Glm4vMoe.load(copied).stops) == 3
+
+
+@pytest.mark.parametrize(
     "index", [{}, {"weight_map": ["model.safetensors"]}, {"weight_map": None}, {"weight_map": {"lm_head.weight": [1]}}]
 )
 def test_an_index_that_names_no_files_is_refused(copied: Path, index: object) -> None:
