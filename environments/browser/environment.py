@@ -83,6 +83,11 @@ class BrowserEnvironment:
         bound = self._options.navigation_timeout + self._options.settle_timeout
         return self._run(look(self._here(), self._view), 4 * bound + SPARE)
 
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds the last look took to settle, to capture and to decode."""
+        return dict(self._session.timings) if self._session else {}
+
     def evaluate(self, script: str, argument: object = None) -> Any:
         """The value of JavaScript in the current page: an expression, or a function given the argument.
 

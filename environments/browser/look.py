@@ -58,12 +58,15 @@ async def _shoot(session: Session, view: View, tab: Tab) -> None:
     """Settle if anything was done since the last look, and capture. Raises TimeoutError when the page does not respond."""
     if tab.hung and not await tab.responds(PROBE):
         raise TimeoutError
+    began = time.perf_counter()
     if session.acted > session.looked or tab.png is None:
         options = session.options
         if not await settle(tab, session.acted, options.navigation_timeout, options.settle_timeout):
             session.tell("The page is still loading.")
         await session.downloads.arrived(options.settle_timeout)
+    settled = time.perf_counter()
     tab.png = session.png = await asyncio.wait_for(view.capture(tab), CAPTURE_BOUND)
+    session.timings = {"settle": settled - began, "capture": time.perf_counter() - settled}
 
 
 async def _read_titles(session: Session) -> None:
@@ -77,11 +80,12 @@ async def _read_titles(session: Session) -> None:
 def _observation(session: Session, view: View, tab: Tab) -> Observation:
     png = tab.png or session.png or _blank(view)
     tabs = tuple(f"{'* ' if each is tab else ''}{each.title or 'Untitled'} — {each.page.url}" for each in session.tabs)
-    screenshot = Image.open(io.BytesIO(png))
-    screenshot.load()
-    return Observation(
-        screenshot if screenshot.mode == "RGB" else screenshot.convert("RGB"), tab.page.url, tabs, session.take_notices(), png
-    )
+    began = time.perf_counter()
+    captured = Image.open(io.BytesIO(png))
+    captured.load()
+    screenshot = captured if captured.mode == "RGB" else captured.convert("RGB")
+    session.timings["decode"] = time.perf_counter() - began
+    return Observation(screenshot, tab.page.url, tabs, session.take_notices(), png)
 
 
 def _blank(view: View) -> bytes:

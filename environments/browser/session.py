@@ -38,6 +38,7 @@ class Session:
         self.downloads = Downloads(options.downloads, self.tell)
         self.interrupted = asyncio.Event()
         self.acted, self.looked = time.monotonic(), 0.0
+        self.timings: dict[str, float] = {}
         self.png: bytes | None = None
         self._current: Tab | None = None
         self._notices: list[str] = []
