@@ -225,15 +225,13 @@ def train(
     rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
     seed: int = 0,
 ) -> None:
-    """Train a small Glm4vMoe on demonstrations; the last twentieth of them is held out."""
-    from evals.demonstrations import about, examples
+    """Train a small Glm4vMoe on demonstrations; every twentieth seed is held out to validate on."""
+    from evals.demonstrations import about, examples, split
     from evals.report import progress_line
     from model.train import TrainConfig, fit
 
-    found = list(examples(data))
-    kept = len(found) - len(found) // 20
     config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
-    fit((found[:kept], found[kept:]), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
+    fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
 
 
 @app.command()

@@ -10,6 +10,7 @@ import json
 import random
 import re
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -109,6 +110,12 @@ def examples(data: Path) -> Iterator[Example]:
             yield example
     if not found:
         raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
+
+
+def split(found: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """To train on, and held out: every twentieth seed, the same ones of every task."""
+    held = [zlib.crc32(example.image.parent.name.encode()) % 20 == 0 for example in found]
+    return [e for e, out in zip(found, held, strict=True) if not out], [e for e, out in zip(found, held, strict=True) if out]
 
 
 def _of_trajectory(folder: Path) -> Iterator[Example]:
