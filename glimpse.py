@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
-from shutil import rmtree
+from shutil import copy, rmtree
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -226,12 +226,14 @@ def train(
     seed: int = 0,
 ) -> None:
     """Train a small Glm4vMoe on demonstrations; every twentieth seed is held out to validate on."""
-    from evals.demonstrations import about, examples, split
+    from evals.demonstrations import DATASET, about, examples, split
     from evals.report import progress_line
     from model.train import TrainConfig, fit
 
     config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
     fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
+    if (data / DATASET).exists():
+        copy(data / DATASET, out / DATASET)  # what a checkpoint was trained on goes with it
 
 
 @app.command()

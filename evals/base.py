@@ -106,6 +106,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def format_seeds(seeds: Sequence[int]) -> str:
+    """What `parse_seeds` reads, as short as can be: "10000-10002,10005"."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and runs[-1][-1] == seed - 1:
+            runs[-1][1:] = [seed]
+        else:
+            runs.append([seed])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
 def parse_names(text: str) -> tuple[str, ...]:
     """The names in "a, b"."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

@@ -21,7 +21,7 @@ from agent.agent import Agent
 from agent.policy import Limits
 from agent.prompts.compact import CompactPrompt, compact_text
 from agent.trajectory import Trajectory
-from evals.base import Benchmark, EvalError, Task
+from evals.base import Benchmark, EvalError, Task, format_seeds
 from evals.oracles import Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from model.examples import Example, Question, Rectangle, Word
@@ -87,7 +87,7 @@ def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float) -
 
 def _describe(out: Path, recorded: dict[str, Any]) -> None:
     """Write what the data set holds; what other benchmarks recorded there stays in it."""
-    seeds = {task.name: sorted(int(seed.name) for seed in task.iterdir()) for task in sorted(out.iterdir()) if task.is_dir()}
+    seeds = {task.name: format_seeds([int(seed.name) for seed in task.iterdir()]) for task in sorted(out.iterdir()) if task.is_dir()}
     before = json.loads((out / DATASET).read_text())["sources"] if (out / DATASET).exists() else []
     sources = [*(source for source in before if source["benchmark"] != recorded["benchmark"]), recorded]
     screen = {"viewport": VIEWPORT, "region": REGION, "scale": SCALE}

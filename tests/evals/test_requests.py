@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evals.base import EvalError, benchmarks, make_benchmark, parse_names, parse_seeds
+from evals.base import EvalError, benchmarks, format_seeds, make_benchmark, parse_names, parse_seeds
 
 
 def test_seeds_are_numbers_and_ranges_each_once_in_the_order_given() -> None:
@@ -29,3 +31,8 @@ def test_an_unknown_benchmark_is_told_with_those_there_are() -> None:
 def test_an_unknown_task_is_named() -> None:
     with pytest.raises(EvalError, match="click-tset"):
         make_benchmark("miniwob", tasks=["click-tset"])
+
+
+@given(st.sets(st.integers(0, 40)))
+def test_seeds_written_are_read_back(seeds: set[int]) -> None:
+    assert set(parse_seeds(format_seeds(list(seeds)))) == seeds
