@@ -115,7 +115,7 @@ def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds
         assert all(word.text and len(word.columns) == len(word.text) for word in example.words)
     assert any("\n" in example.questions[0].text for example in made)
     about = json.loads((tmp_path / DATASET).read_text())
-    assert about["seeds"] == {name: f"{TEST_SEEDS}-{TEST_SEEDS + 2}" for name in ("click-tab", "click-test")}
+    assert about["seeds"] == dict.fromkeys(("click-tab", "click-test"), f"{TEST_SEEDS}-{TEST_SEEDS + 2}")
     assert (tmp_path / "click-test" / str(TEST_SEEDS) / LABELS).exists()
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
         record(make(tasks=["click-test"], seeds=[TEST_SEEDS - 1]), tmp_path)
