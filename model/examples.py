@@ -76,7 +76,8 @@ class Batch:
     grid: tuple[int, int]
     image_start: int
     points: list[PointLabel] = field(default_factory=list)
-    tokens: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token)
+    kinds: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token): what the reply is
+    tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
     letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
     size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
 
@@ -193,7 +194,7 @@ class BatchBuilder:
         for i in range(asked, len(tokens)):
             token = tokens[i]
             if token not in self._value or question.target is None:
-                batch.tokens.append((row, at + i - 1, token))
+                (batch.kinds if i == asked else batch.tokens).append((row, at + i - 1, token))
             elif token == self.x_ids[self._value[token]]:
                 left, top, right, bottom = question.target
                 x = allowed_thousandths(left, right, batch.size[0])

@@ -56,8 +56,9 @@ def attention_loss(scores: Mapping[int, Tensor], batch: Batch, cells: int) -> Te
     return torch.stack(losses).mean()
 
 
-def token_loss(hidden: Tensor, head: Tensor, batch: Batch) -> Tensor:
-    rows, index, wanted = torch.tensor(batch.tokens).T
+def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, int]]) -> Tensor:
+    """Cross-entropy of wanted tokens: (row, index of the token before, token)."""
+    rows, index, wanted = torch.tensor(labels).T
     return F.cross_entropy(F.linear(hidden[rows, index], head), wanted)
 
 
@@ -73,7 +74,11 @@ def all_losses(
     """
     features, hidden, scores = outputs
     weight = heads[0].weight
-    losses = {"letters": letter_loss(features, batch, heads[1]), "tokens": token_loss(hidden, weight, batch)}
+    losses = {
+        "letters": letter_loss(features, batch, heads[1]),
+        "kinds": token_loss(hidden, weight, batch.kinds),
+        "tokens": token_loss(hidden, weight, batch.tokens),
+    }
     if batch.points:
         rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
         losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
@@ -82,4 +87,5 @@ def all_losses(
     return losses
 
 
-WEIGHTS = {"x": 1.0, "y": 1.0, "tokens": 0.3, "attention": 0.6, "letters": 0.2}
+WEIGHTS = {"x": 1.0, "y": 1.0, "kinds": 1.0, "tokens": 0.3, "attention": 0.6, "letters": 0.2}
+"""kinds: the first token of a reply decides between acting and being done; among all tokens it would drown."""

@@ -135,7 +135,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
-        """Greedy points for held-out questions: how many lie in their target, by tag; "tokens": all other tokens of the replies."""
+        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": whether to act or be done."""
         rng, hits = random.Random(0), Counter[str]()
         asked = Counter[str]()
         for at in range(0, min(most, len(self.validation)), 24):
@@ -149,9 +149,9 @@ class Trainer:
                 left, top, right, bottom = point.question.target or (0, 0, 0, 0)
                 hits[point.question.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
                 asked[point.question.tag] += 1
-            others, before, wanted = torch.tensor(batch.tokens).T
-            hits["tokens"] += int((self.model.lm_head(hidden[others, before]).argmax(-1) == wanted).sum())
-            asked["tokens"] += len(wanted)
+            replies, before, wanted = torch.tensor(batch.kinds).T
+            hits["kinds"] += int((self.model.lm_head(hidden[replies, before]).argmax(-1) == wanted).sum())
+            asked["kinds"] += len(wanted)
         return {tag: (hits[tag], count) for tag, count in sorted(asked.items())}
 
     def _best(self, hidden: Tensor, ids: list[int]) -> Tensor:

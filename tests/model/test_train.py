@@ -80,7 +80,7 @@ def test_the_model_in_training_sees_what_the_model_in_use_sees(trainer: Trainer)
     reply = used.generate([message], GenerationConfig(max_tokens=1))
     with torch.no_grad():
         batch = trainer.builder.build([Example(example.image, example.questions)], random.Random(0))
-        first = batch.tokens[0]
+        first = batch.kinds[0]
         hidden = trainer.forward(batch)[1][first[0], first[1]]
     assert reply.token_ids == (int(trainer.model.lm_head(hidden).argmax()),)
 
