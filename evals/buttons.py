@@ -42,12 +42,13 @@ class Page:
         self.wanted = rng.randrange(len(labels))
         self.instruction = rng.choice(ASKED).format(labels[self.wanted])
         look, feedback = _look(rng), rng.choice(_FEEDBACK)
-        parts = [_button(label, i == self.wanted, look, feedback, _place(rng, i, len(labels))) for i, label in enumerate(labels)]
+        parts = [_button(label, i == self.wanted, look, feedback, _place(rng, look, labels, i)) for i, label in enumerate(labels)]
         if not look["scattered"]:
             parts = [rng.choice((" ", "<br>", "<br><br>")).join(parts)]
         heading = " ".join(rng.sample(LABELS, rng.randint(1, 4))) if rng.random() < 0.4 and not look["scattered"] else ""
         self.html = (
-            f"<!doctype html><title>Buttons</title><body style='margin:{rng.choice((0, 4, 8, 8, 20))}px;background:{look['page']};"
+            "<!doctype html><title>Buttons</title>"
+            f"<body style='max-width:152px;margin:{rng.choice((0, 4, 8, 8, 20))}px;background:{look['page']};"
             f"font:{look['size']}px {look['font']}'><script>clicked = []</script>"
             f"{f'<p>{escape(heading)}</p>' if heading else ''}{''.join(parts)}<p id=said></p>"
         )
@@ -71,10 +72,10 @@ def _button(label: str, wanted: bool, look: dict[str, Any], feedback: str, place
     return f'<button {"id=target " if wanted else ""}style="{style}" onclick="{_NOTE}{feedback}">{escape(label)}</button>'
 
 
-def _place(rng: random.Random, index: int, count: int) -> str:
-    """One horizontal band of the page for each button, so that none covers another."""
-    band = 200 / count
-    return f"position:absolute;left:{rng.randint(2, 80)}px;top:{round(4 + band * index + rng.uniform(0, max(0.0, band - 36)))}px;"
+def _place(rng: random.Random, look: dict[str, Any], labels: Sequence[str], index: int) -> str:
+    """One horizontal band of the page for each button, so that none covers another, and none beyond the right edge."""
+    band, room = 200 / len(labels), 150 - int(len(labels[index]) * look["size"] * 0.7 + 30)
+    return f"position:absolute;left:{rng.randint(2, max(3, room))}px;top:{round(4 + band * index + rng.uniform(0, max(0.0, band - 36)))}px;"
 
 
 class ButtonsEnvironment(PageEnvironment):

@@ -200,7 +200,9 @@ class ActionSpace:
         """How the action is written, or any, when no name is known."""
         forms = self.dialect.forms(self._named(name) or self.tools[0])
         call = next((form.call for form in forms if form.call.name.lower() == name), forms[0].call)
-        return f" Write {'it' if name else 'one'} like this: {self.format.write(call)}"
+        end = None if name else self._named("done")
+        ending = f" When the task is done: {self.format.write(self.dialect.forms(end)[0].call)}" if end else ""
+        return f" Write {'it' if name else 'one'} like this: {self.format.write(call)}{ending}"
 
     def _described(self, tool: type[Tool]) -> str:
         forms = self.dialect.forms(tool)
