@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -182,6 +183,8 @@ def save_checkpoint(
     model.config.glimpse = extra
     weights = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=weights)
+    config = Path(folder) / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"dtype": "float32"', '"dtype": "float16"'), encoding="utf-8")
     tokenizer.save_pretrained(folder)
     size = {"shortest_edge": PREPROCESSOR["min_pixels"], "longest_edge": PREPROCESSOR["max_pixels"]}
     Glm4vImageProcessorPil(size=size, image_mean=list(PREPROCESSOR["mean"]), image_std=list(PREPROCESSOR["std"])).save_pretrained(folder)
