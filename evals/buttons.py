@@ -15,7 +15,7 @@ from urllib.parse import quote
 from agent.trajectory import Trajectory
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Task
-from evals.pages import PageEnvironment, open_browser
+from evals.pages import PageBenchmark, PageEnvironment
 
 TASK = "click-named"
 _WORDS = (
@@ -96,23 +96,16 @@ class ButtonsEnvironment(PageEnvironment):
         return [bool(right) for right in self.browser.evaluate("clicked.map(label => label === target.textContent)")]
 
 
-class Buttons:
-    """Seeds of the one task. One browser, started with the first episode, serves them all."""
+class Buttons(PageBenchmark):
+    """Seeds of the one task."""
 
     name, version = "buttons", "1"
 
     def __init__(self, seeds: Sequence[int], headless: bool = True) -> None:
-        self._tasks = [Task(TASK, seed=seed, max_steps=STEPS) for seed in seeds]
-        self._headless = headless
-        self._browser: BrowserEnvironment | None = None
-
-    def tasks(self) -> Sequence[Task]:
-        return self._tasks
+        super().__init__([Task(TASK, seed=seed, max_steps=STEPS) for seed in seeds], headless)
 
     def environment(self, task: Task) -> ButtonsEnvironment:
-        if self._browser is None:
-            self._browser = open_browser(self._headless)
-        return ButtonsEnvironment(self._browser, task.seed or 0)
+        return ButtonsEnvironment(self.browser(), task.seed or 0)
 
     def instruction(self, task: Task, env: Any) -> str:
         return str(env.instruction)
@@ -122,11 +115,6 @@ class Buttons:
         clicked = env.clicked()
         success = clicked == [True] and trajectory.status == "done"
         return Score(success, float(success), reason=f"clicks: {clicked}, {trajectory.status}")
-
-    def close(self) -> None:
-        if self._browser is not None:
-            self._browser.close()
-            self._browser = None
 
 
 def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True) -> Buttons:

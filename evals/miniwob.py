@@ -16,7 +16,7 @@ from agent.trajectory import Trajectory
 from environments.base import EnvironmentFault, Observation
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Task
-from evals.pages import PageEnvironment, open_browser
+from evals.pages import PageBenchmark, PageEnvironment
 
 STEPS = 10
 """The usual budget of actions (BrowserGym's)."""
@@ -104,27 +104,21 @@ class MiniwobEnvironment(PageEnvironment):
         return self.done
 
 
-class Miniwob:
-    """Tasks × seeds. One browser, started with the first episode, serves them all."""
+class Miniwob(PageBenchmark):
+    """Tasks × seeds."""
 
     name = "miniwob"
 
     def __init__(self, tasks: Sequence[str], seeds: Sequence[int], *, headless: bool = True, reload: bool = True) -> None:
-        self._tasks = [Task(name, seed=seed, max_steps=STEPS) for name in tasks for seed in seeds]
-        self._headless, self._reload = headless, reload
-        self._browser: BrowserEnvironment | None = None
+        super().__init__([Task(name, seed=seed, max_steps=STEPS) for name in tasks for seed in seeds], headless)
+        self._reload = reload
 
     @property
     def version(self) -> str:
         return importlib.metadata.version("miniwob")
 
-    def tasks(self) -> Sequence[Task]:
-        return self._tasks
-
     def environment(self, task: Task) -> MiniwobEnvironment:
-        if self._browser is None:
-            self._browser = open_browser(self._headless)
-        return MiniwobEnvironment(self._browser, pages() / f"{task.id}.html", task.seed or 0, self._reload)
+        return MiniwobEnvironment(self.browser(), pages() / f"{task.id}.html", task.seed or 0, self._reload)
 
     def instruction(self, task: Task, env: Any) -> str:
         env.reset()
@@ -134,11 +128,6 @@ class Miniwob:
         success = bool(env.done and env.raw >= THRESHOLD)
         reason = env.reason if env.done else "the page never said that it was over"
         return Score(success, max(0.0, min(1.0, env.raw)), raw=env.raw, reason=reason)
-
-    def close(self) -> None:
-        if self._browser is not None:
-            self._browser.close()
-            self._browser = None
 
 
 def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True, reload: bool = True) -> Miniwob:

@@ -10,19 +10,13 @@ from typing import Self
 
 from environments.base import Button, Observation, Point
 from environments.browser import BrowserEnvironment
+from evals.base import Task
 
 VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
 """CSS pixels a page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.
 
 MiniWoB++'s pages are 160×210; their viewport is wider, since dialogs place themselves by it and native drop-downs need the room.
 """
-
-
-def open_browser(headless: bool = True) -> BrowserEnvironment:
-    """A browser for pages of this size. Raises EnvironmentFault when none can be started."""
-    browser = BrowserEnvironment("about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=headless)
-    browser.reset()
-    return browser
 
 
 class PageEnvironment(ABC):
@@ -84,3 +78,26 @@ class PageEnvironment(ABC):
 
     def __exit__(self, kind: builtins.type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+class PageBenchmark:
+    """What benchmarks of pages share: one browser, started with the first episode and lent to all of them, and the tasks in order."""
+
+    def __init__(self, tasks: Sequence[Task], headless: bool) -> None:
+        self._tasks, self._headless = tasks, headless
+        self._browser: BrowserEnvironment | None = None
+
+    def tasks(self) -> Sequence[Task]:
+        return self._tasks
+
+    def browser(self) -> BrowserEnvironment:
+        """Raises EnvironmentFault when none can be started."""
+        if self._browser is None:
+            self._browser = BrowserEnvironment("about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=self._headless)
+            self._browser.reset()
+        return self._browser
+
+    def close(self) -> None:
+        if self._browser is not None:
+            self._browser.close()
+            self._browser = None
