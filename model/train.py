@@ -13,9 +13,10 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Self
 
 import torch
@@ -219,29 +220,40 @@ def fit(
 
 
 def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[Progress], None]) -> None:
-    """Train until the clock says so, saving to `out`; `report` is called every 50 steps, with a validation after each save."""
-    window: dict[str, float] = {}
-    started, saved = time.monotonic(), trainer.seconds
-    base, first = trainer.seconds, trainer.step
-    while trainer.seconds / 60 < trainer.config.minutes:
-        for name, loss in trainer.train_step().items():
-            window[name] = window.get(name, 0.0) + loss / 50
-        trainer.seconds = base + time.monotonic() - started
-        due = trainer.seconds - saved >= trainer.config.save_minutes * 60
-        if trainer.step % 50 == 0 or due:
-            speed = (trainer.step - first) * trainer.config.batch / (trainer.seconds - base)
-            validation = trainer.validate() if due else None
-            progress = Progress(trainer.step, trainer.seconds / 60, speed, window, validation)
+    """Train until the clock says so, saving to `out`, on Ctrl-C too. report: called every 50 steps, and with a validation after a save."""
+    try:
+        for progress in _steps(trainer):
+            if progress.validation is not None:
+                trainer.save(out, extra)
             _log(out, progress)
             report(progress)
-            window = {}
-        if due:
-            trainer.save(out, extra)
-            saved = trainer.seconds
-    trainer.save(out, extra)
-    final = Progress(trainer.step, trainer.seconds / 60, 0.0, window, trainer.validate(len(trainer.validation)))
+    finally:
+        trainer.save(out, extra)
+    final = Progress(trainer.step, trainer.seconds / 60, 0.0, {}, trainer.validate(len(trainer.validation)))
     _log(out, final)
     report(final)
+
+
+def _steps(trainer: Trainer) -> Iterator[Progress]:
+    """Train; a word every 50 steps, and one with a validation whenever it is time to save."""
+    window: list[dict[str, float]] = []
+    began, base, first = time.monotonic(), trainer.seconds, trainer.step
+    validated = base
+    while trainer.seconds / 60 < trainer.config.minutes:
+        window.append(trainer.train_step())
+        trainer.seconds = base + time.monotonic() - began
+        due = trainer.seconds - validated >= trainer.config.save_minutes * 60
+        if trainer.step % 50 == 0 or due:
+            speed = (trainer.step - first) * trainer.config.batch / (trainer.seconds - base)
+            hits = trainer.validate() if due else None
+            validated = trainer.seconds if due else validated
+            yield Progress(trainer.step, trainer.seconds / 60, speed, _means(window), hits)
+            window = []
+
+
+def _means(losses: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each loss, over the steps that had it."""
+    return {name: fmean(step[name] for step in losses if name in step) for name in dict.fromkeys(name for step in losses for name in step)}
 
 
 def _log(out: Path, progress: Progress) -> None:
