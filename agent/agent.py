@@ -170,7 +170,8 @@ class Agent:
         return config
 
     def _meta(self) -> dict[str, Any]:
-        answering = asdict(self.generation) | {"tools": [tool["name"] for tool in self.generation.tools]}
+        answering = asdict(replace(self.generation, on_text=None, cancelled=None))
+        answering |= {"tools": [tool["name"] for tool in self.generation.tools]}
         return {
             "model": self.model.name,
             "environment": type(self.environment).__name__,

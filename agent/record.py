@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
 from agent.base import Status, Step
 from environments.base import Observation
-from model.base import Completion, StopReason
+from model.base import Completion, Coordinate, StopReason
 from tools import make_tool
 from tools.base import ParseError, Tool, ToolResult
 
@@ -53,6 +53,14 @@ class SeenRecord(_Record):
     terminated: bool = False
 
 
+class CoordinateRecord(_Record):
+    """A Coordinate."""
+
+    index: int
+    value: int
+    probability: float
+
+
 class CompletionRecord(_Record):
     """A Completion."""
 
@@ -63,6 +71,9 @@ class CompletionRecord(_Record):
     completion_tokens: int = 0
     stop_reason: StopReason = "stop"
     token_ids: tuple[int, ...] = ()
+    forced_tokens: int = 0
+    logprobs: tuple[float, ...] = ()
+    coordinates: tuple[CoordinateRecord, ...] = ()
 
 
 class ActionRecord(_Record):
@@ -166,7 +177,7 @@ def read_step(record: StepRecord, png: bytes, place: str) -> Step:
     return Step(
         index=record.index,
         seen=Observation(later_decoded(png, place), seen.url, seen.tabs, seen.notices, png, seen.terminated),
-        completion=Completion(**record.completion.model_dump()),
+        completion=_completion(record.completion),
         action=None if record.action is None else _action(record.action, place),
         result=ToolResult(**record.result.model_dump()),
         thought=record.thought,
@@ -186,6 +197,11 @@ def later_decoded(png: bytes, place: str) -> Image.Image:
     except OSError as error:
         raise RecordError(f"{place}: the screenshot is no PNG.") from error
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _completion(record: CompletionRecord) -> Completion:
+    coordinates = tuple(Coordinate(**coordinate.model_dump()) for coordinate in record.coordinates)
+    return Completion(**record.model_dump(exclude={"coordinates"}), coordinates=coordinates)
 
 
 def _action(record: ActionRecord, place: str) -> Tool:

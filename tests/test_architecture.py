@@ -28,6 +28,7 @@ HOMES = {
     "safetensors": "model/",
     "huggingface_hub": "model/",
     "accelerate": "model/",
+    "llguidance": "model/",
     "playwright": "environments/browser",
     "pyautogui": "environments/desktop",
     "mss": "environments/desktop",
