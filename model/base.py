@@ -50,13 +50,15 @@ class ToolCall:
 class Message:
     """One turn. Text in `content` is never trusted: whatever it says, it cannot become a control token.
 
-    reasoning, calls: of an assistant turn only, put where the chat template puts them.
+    reasoning, calls: of an assistant turn only, put where the chat template puts them. token_ids: how the model itself spelled such a turn
+    (`Completion.token_ids`); taken instead where they spell the same text, so that a KV cache need not be computed anew behind them.
     """
 
     role: Role
     content: tuple[str | Image.Image, ...] = ()
     reasoning: str = ""
     calls: tuple[ToolCall, ...] = ()
+    token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

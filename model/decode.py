@@ -1,14 +1,15 @@
-"""From logits to tokens: greedy or sampled, until something says stop. Knows no text and no model."""
+"""From logits to tokens: greedy or sampled, within what a grammar allows, until something says stop. Knows no text and no model."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
-from model.base import GenerationConfig, ModelError, StopReason
+from model.base import Coordinate, GenerationConfig, ModelError, StopReason
 
 Choose = Callable[[torch.Tensor], int]
 """The next token from float32 logits (vocabulary,)."""
@@ -17,17 +18,6 @@ Choose = Callable[[torch.Tensor], int]
 def greedy(logits: torch.Tensor) -> int:
     """The likeliest token; the first of equals."""
     return int(logits.argmax())
-
-
-def barring(token: int, choose: Choose) -> Choose:
-    """The same choice among all tokens but one."""
-
-    def other(logits: torch.Tensor) -> int:
-        allowed = logits.clone()
-        allowed[token] = -torch.inf
-        return choose(allowed)
-
-    return other
 
 
 class Sampler:
@@ -68,13 +58,122 @@ class Stop:
         return "time" if ids and time.monotonic() >= self.deadline else None
 
 
-def decode(logits: torch.Tensor, feed: Callable[[list[int]], torch.Tensor], choose: Choose, stop: Stop) -> tuple[list[int], StopReason]:
-    """New tokens, and why they end. logits: after the prompt; feed: gives those after one more token."""
-    ids: list[int] = []
-    while not (reason := stop.reason(ids)):
-        if ids:
-            logits = feed(ids[-1:])
+class Matcher(Protocol):
+    """What a grammar allows next. forced: the tokens it leaves no choice about, accepted already. ended: nothing may follow but the end."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def mask(self, logits: torch.Tensor) -> torch.Tensor: ...
+
+    def accept(self, token: int) -> None: ...
+
+    def forced(self) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """A reply that begins with a thought, which `end` closes; then comes `after`. budget: at most so many tokens, then it is closed."""
+
+    end: int
+    after: tuple[int, ...] = ()
+    budget: int | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """The tokens of one answer, chosen one at a time.
+
+    barred: never chosen. matcher: of the answer, once the thought is over. coordinate: tells what coordinate a token at the end of some
+    tokens is, given its logits, if it is one.
+    ids: the tokens so far; forced: how many of them the grammar or the budget left no choice about. logprobs: one for each, within what was
+    allowed. reason: why the reply is over, once it is.
+    """
+
+    choose: Choose
+    stop: Stop
+    barred: Collection[int] = ()
+    matcher: Matcher | None = None
+    thinking: Thinking | None = None
+    coordinate: Callable[[Sequence[int], torch.Tensor], Coordinate | None] | None = None
+    logprobs_wanted: bool = False
+    ids: list[int] = field(default_factory=list)
+    forced: int = 0
+    logprobs: list[float] = field(default_factory=list)
+    coordinates: list[Coordinate] = field(default_factory=list)
+    reason: StopReason | None = None
+
+    def begin(self) -> list[int]:
+        """The tokens before the first choice: those that are forced from the start."""
+        self.reason = self.stop.reason(self.ids)
+        if self.thinking is None and self.reason is None:
+            self._force(self._by_grammar())
+        return list(self.ids)
+
+    def next(self, logits: torch.Tensor) -> list[int]:
+        """Choose from float32 logits (vocabulary,); the tokens that follow, none if the reply is over with them.
+
+        Raises ModelError when the logits are no numbers or nothing that is allowed can be chosen.
+        """
+        before = len(self.ids)
+        allowed = self._allowed(logits)
+        token = self.choose(allowed)
+        if not bool(allowed[token] > -torch.inf):
+            raise ModelError("No token may follow here: what is allowed and what is barred leave nothing.")
+        self.ids.append(token)
+        if self.logprobs_wanted:
+            self.logprobs.append(float(allowed[token] - allowed.logsumexp(-1)))
+        if self.coordinate and (found := self.coordinate(self.ids, allowed)):
+            self.coordinates.append(found)
+        self._took(token)
+        return [] if self.reason else self.ids[before:]
+
+    def _allowed(self, logits: torch.Tensor) -> torch.Tensor:
         if not bool(logits.isfinite().all()):
             raise ModelError("The model's logits are not finite numbers: damaged weights, or an overflow that dtype='float32' avoids.")
-        ids.append(choose(logits))
-    return ids, reason
+        allowed = logits.clone()
+        allowed[list(self.barred)] = -torch.inf
+        if self.matcher is None:
+            return allowed
+        if self.thinking is None:
+            return self.matcher.mask(allowed)
+        allowed[list(self.stop.tokens)] = -torch.inf  # an answer is wanted: a thought does not end the reply
+        return allowed
+
+    def _took(self, token: int) -> None:
+        """What follows from a token that was chosen."""
+        if self.thinking is None:
+            if self.matcher is not None:
+                self.matcher.accept(token)
+                self._force(self._by_grammar())
+        elif token == self.thinking.end:
+            self._close(())
+        elif self.thinking.budget is not None and len(self.ids) >= self.thinking.budget:
+            self._close((self.thinking.end,))
+        self.reason = self.reason or self.stop.reason(self.ids)
+
+    def _close(self, end: tuple[int, ...]) -> None:
+        """The thought is over."""
+        assert self.thinking is not None
+        after = self.thinking.after if self.matcher else ()
+        self.thinking = None
+        self._force([*end, *after])
+        self._force(self._by_grammar())
+
+    def _by_grammar(self) -> list[int]:
+        """What the grammar forces; when it is complete, the reply is over without a stop token being chosen."""
+        if self.matcher is None:
+            return []
+        tokens = self.matcher.forced()
+        if self.matcher.ended:
+            self.reason = "stop"
+        return tokens
+
+    def _force(self, tokens: Sequence[int]) -> None:
+        room = self.stop.length - len(self.ids)
+        if len(tokens) > room:
+            tokens, self.reason = tokens[:room], "length"
+        self.ids += tokens
+        self.forced += len(tokens)
+        if self.logprobs_wanted:
+            self.logprobs += [0.0] * len(tokens)

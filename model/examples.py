@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.base import GenerationConfig, Message, ModelError
-from model.session import mrope_positions
+from model.layout import mrope_positions
 from model.small import coordinate_tokens
 from model.tokens import IMAGE, USER, Tokens, assemble
 from model.vision import Preprocessor
@@ -150,17 +150,12 @@ class BatchBuilder:
         chains = [self._questions(example, rng) for example in examples]
         length = len(head) + max(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains)
         batch = _blank(head, len(examples), -(-length // 16) * 16, grid, image_id)
-        batch.patches = torch.stack([self._folded(image) for image in images])
+        batch.patches = torch.stack([self.preprocessor.frame(image) for image in images])
         batch.size = images[0].size
         for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
             batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
             self._lay_out(batch, row, len(head), chain, rng)
         return batch
-
-    def _folded(self, image: Image.Image) -> Tensor:
-        """One of the two equal frames of a still image: (n, 588)."""
-        patches = self.preprocessor.patches(image)
-        return patches.view(len(patches), 3, 2, -1)[:, :, 0].flatten(1)
 
     def _questions(self, example: Example, rng: random.Random) -> list[Question]:
         readings = rng.sample(example.readings, min(len(example.readings), self.questions))

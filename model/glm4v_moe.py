@@ -5,33 +5,50 @@ Puts together the nouns of this package; knows no screen, no action and no promp
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import psutil
 import torch
+from PIL import Image
 
-from model.base import Completion, GenerationConfig, Message, ModelError, StopReason
-from model.checkpoint import find, in_one_line, read_config, read_json
-from model.decode import Choose, Sampler, Stop, barring, decode, greedy
+from model.base import Completion, GenerationConfig, Grid, Message, ModelError, PromptError
+from model.checkpoint import find, read_config, read_json
+from model.decode import Choose, Reply, Sampler, Stop, Thinking, greedy
+from model.engine import Engine, Request
+from model.forward import Forward, LibraryForward
+from model.kv import KVShape
+from model.layout import lay_out
+from model.lean import LeanForward, self_check
 from model.loading import Dtype, Placement, load_weights
-from model.pointing import Pointing
-from model.session import Session
-from model.tokens import CALL, END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Prompt, Tokens, assemble
+from model.pointing import Coordinates, Pointing
+from model.tokens import CALL, END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Tokens, assemble
 from model.vision import Preprocessor
 
 if TYPE_CHECKING:
     from transformers import Glm4vMoeForConditionalGeneration
 
+    from model.grammar import Grammars
+
 
 class Glm4vMoe:
-    """The Model protocol over the library's Glm4vMoeForConditionalGeneration. Threads may share one: nothing is stored on the model."""
+    """The Model protocol over the library's Glm4vMoeForConditionalGeneration. Threads may share one: their requests are answered together.
+
+    cache_bytes: memory for keys and values of what was read; None is a share of what is free. Both take effect before the first answer.
+    """
 
     def __init__(self, model: Glm4vMoeForConditionalGeneration, tokens: Tokens, preprocessor: Preprocessor, name: str) -> None:
         self.model, self.tokens, self.preprocessor = model, tokens, preprocessor
         self.name = name
+        self.cache_bytes: int | None = None
+        self._lean = True
+        self._lock, self._engine = threading.Lock(), None
+        self._coordinates = Coordinates(tokens.id, tokens.decode)
         self._greedy: Choose = greedy
         self.settings: Mapping[str, Any] = {}
         """What config.json says under "glimpse", for checkpoints trained by this project."""
@@ -81,32 +98,88 @@ class Glm4vMoe:
         return int(self.model.config.get_text_config(decoder=True).max_position_embeddings)
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
-        """Answer. Raises ModelError when the prompt is longer than the context, an image is unfit, or memory runs out."""
-        started = time.monotonic()
+        """Answer; from any thread, and together with what other threads ask. Raises PromptError when the prompt cannot be read, GrammarError,
+        CacheFull, OutOfMemory, Cancelled, or else ModelError."""
         prompt = assemble(messages, config, self.tokens, self.preprocessor.grid, self.preprocessor.merge)
         room = self.context - len(prompt)
         if room < 1:
-            raise ModelError(f"The prompt is {len(prompt)} tokens long and the context {self.context}: send fewer or smaller screenshots.")
-        deadline = inf if config.max_seconds is None else started + config.max_seconds
-        choose = self._greedy if config.temperature == 0 else Sampler(config)
-        choose = barring(prompt.image_id, choose)  # a placeholder without an image could not be read on from
-        ids, reason = self._answer(prompt, choose, Stop(self.stops, min(config.max_tokens, room), deadline))
-        content, reasoning = self._split(ids[:-1] if reason == "stop" else ids)
-        return Completion(content, reasoning, len(prompt), 0, len(ids), reason, tuple(ids))
+            raise PromptError(f"The prompt is {len(prompt)} tokens long and the context {self.context}: send fewer or smaller screenshots.")
+        layout = lay_out(prompt, prompt.evicted, self.preprocessor.merge)
+        reply = self._reply(config, prompt.image_id, room)
+        request = Request(layout, reply, self._streamed(config), config.cancelled)
+        self.engine.answer(request)
+        ids = reply.ids
+        content, reasoning = self._split(ids[:-1] if ids and ids[-1] in self.stops else ids)
+        read = int(layout.kept.sum())
+        return Completion(
+            content, reasoning, read, request.cached, len(ids), reply.reason or "stop", tuple(ids), reply.forced,
+            tuple(reply.logprobs), tuple(reply.coordinates),
+        )  # fmt: skip
 
-    def _answer(self, prompt: Prompt, choose: Choose, stop: Stop) -> tuple[list[int], StopReason]:
-        try:
-            with torch.inference_mode():
-                session = Session(self.model)
-                return decode(self._prefill(session, prompt), session.feed, choose, stop)
-        except ModelError:
-            raise
-        except (RuntimeError, MemoryError) as error:  # torch's errors, out of memory among them
-            raise ModelError(f"{self.name} failed on a prompt of {len(prompt)} tokens: {in_one_line(error)}") from error
+    def _reply(self, config: GenerationConfig, image_id: int, room: int) -> Reply:
+        length = min(config.max_tokens, room)
+        deadline = inf if config.max_seconds is None else time.monotonic() + config.max_seconds
+        matcher = None if config.grammar == "off" else self._grammars.matcher(config.grammar)
+        thinking = None
+        if config.thinking:
+            budget = length // 2 if matcher and config.thinking_budget is None else config.thinking_budget  # an answer must fit in
+            thinking = Thinking(self.tokens.control[THINK_END], tuple(self.tokens.encode("\n")), budget)
+        return Reply(
+            self._greedy if config.temperature == 0 else Sampler(config),
+            Stop(self.stops | {self._control(name) for name in config.stop}, length, deadline),
+            (image_id,),  # a placeholder without an image could not be read on from
+            matcher, thinking, self._coordinates, config.logprobs,
+        )  # fmt: skip
 
-    def _prefill(self, session: Session, prompt: Prompt) -> torch.Tensor:
-        features = [session.encode(self.preprocessor.patches(image.image), image.grid) for image in prompt.images]
-        return session.feed(prompt.ids, features, [image.grid for image in prompt.images])
+    @cached_property
+    def _grammars(self) -> Grammars:
+        from model.grammar import Grammars
+
+        return Grammars(self.tokens, self.model.config.get_text_config(decoder=True).vocab_size, self.stops)
+
+    def _control(self, name: str) -> int:
+        if name not in self.tokens.control:
+            raise ModelError(f"{name!r} is no control token; there are: {' '.join(self.tokens.control)}.")
+        return self.tokens.control[name]
+
+    def _streamed(self, config: GenerationConfig) -> Callable[[Sequence[int]], None] | None:
+        """What tells the caller the text of new tokens."""
+        if config.on_text is None:
+            return None
+        told, text, tell = 0, self.tokens.stream(), config.on_text
+
+        def on_tokens(ids: Sequence[int]) -> None:
+            nonlocal told
+            if piece := "".join(text(token) for token in ids[told:]):
+                tell(piece)
+            told = len(ids)
+
+        return on_tokens
+
+    @property
+    def engine(self) -> Engine:
+        """What computes the answers: made, and checked against the library, when it is first needed."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._made_engine()
+            return self._engine
+
+    @torch.inference_mode()
+    def _made_engine(self) -> Engine:
+        shape, library = KVShape.of(self.model), LibraryForward(self.model)
+        self.forward: Forward = library
+        if self._lean and LeanForward.fits(self.model) and self_check(self.model, lean := LeanForward(self.model), library):
+            self.forward = lean
+        budget = kv_budget(self.model.device) if self.cache_bytes is None else self.cache_bytes
+        embed, device = self.model.get_input_embeddings(), self.model.device
+
+        def embedded(ids: torch.Tensor) -> torch.Tensor:
+            return embed(ids.to(device))
+
+        def encoded(image: Image.Image, grid: Grid) -> torch.Tensor:
+            return self.forward.features(self.preprocessor.frame(image), grid)
+
+        return Engine(self.forward, shape, embedded, encoded, budget, budget // 8)
 
     def _split(self, ids: list[int]) -> tuple[str, str]:
         """(content, reasoning): what follows `</think>`, and what stands before it.
@@ -123,6 +196,13 @@ class Glm4vMoe:
         reasoning = [token for token in ids[:cut] if token != think]
         answer = ids[cut + 1 :] if end in ids else ids[cut:]
         return self.tokens.decode(answer).strip(), self.tokens.decode(reasoning).strip()
+
+
+def kv_budget(device: torch.device) -> int:
+    """Bytes that keys and values may take: half of the memory that is free, on CUDA nine tenths."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * 0.9)
+    return int(psutil.virtual_memory().available // 2)
 
 
 def _settings(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from PIL import Image
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
-from model.base import GenerationConfig, Grid, Message, ModelError, ToolCall
+from model.base import OMITTED, GenerationConfig, Grid, Message, ModelError, PromptError, ToolCall
 
 
 class Control(str):
@@ -36,8 +37,16 @@ CONTROLS = (
     CALL, CALL_END, RESPONSE, RESPONSE_END, KEY, KEY_END, VALUE, VALUE_END, BOX, BOX_END,
 )  # fmt: skip
 
-Part = str | Image.Image
-"""What a prompt is written of: a Control, untrusted text (any other string), or an image."""
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """Parts that a model wrote, and the tokens it wrote them in."""
+
+    parts: tuple[str, ...]
+    ids: tuple[int, ...]
+
+
+Part = str | Image.Image | Spelled
+"""What a prompt is written of: a Control, untrusted text (any other string), an image, or a model's own words."""
 
 
 class ControlTokens(dict[str, int]):
@@ -91,6 +100,11 @@ class Tokens:
         """Ids of text of our own (a training target): control tokens it spells become control tokens."""
         return self._trusted.encode(_sound(text), add_special_tokens=False).ids
 
+    def stream(self) -> Callable[[int], str]:
+        """A function that is given one token after another and returns the text that is whole with each."""
+        state = DecodeStream(skip_special_tokens=False)
+        return lambda token: state.step(self._trusted, token) or ""
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text, control tokens spelled out; bytes that are no UTF-8 (a character cut in two) become U+FFFD."""
         return self._trusted.decode(list(ids), skip_special_tokens=False)
@@ -130,10 +144,11 @@ Segment = tuple[int, ...] | ImageSegment
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Segments in reading order; two images are never adjacent."""
+    """Segments in reading order; two images are never adjacent. evicted: so many of the first images are no longer read."""
 
     segments: tuple[Segment, ...]
     image_id: int
+    evicted: int = 0
 
     @property
     def ids(self) -> list[int]:
@@ -155,12 +170,26 @@ def assemble(
     """The prompt whose continuation is the next assistant turn.
 
     grid: the patches an image will become (`Preprocessor.grid`); merge × merge patches are one token. A pure function.
-    Raises ModelError for no messages, an image in an assistant turn, or an image that `grid` refuses.
+    Images that have left `config.window` are told of in words, unless they are to be evicted: then `evicted` counts them.
+    Raises PromptError for no messages, an image in an assistant turn, or an image that `grid` refuses.
     """
     if not messages:
-        raise ModelError("There is nothing to answer: the list of messages is empty.")
-    segments = _segments(render(messages, config), tokens, lambda image: _image(image, grid(image), merge))
-    return Prompt(tuple(segments), tokens.control[IMAGE])
+        raise PromptError("There is nothing to answer: the list of messages is empty.")
+    gone = config.window.dropped(sum(isinstance(part, Image.Image) for m in messages for part in m.content)) if config.window else 0
+    evict = config.window is not None and config.window.evict
+    parts = render(messages, config) if evict else _without_images(render(messages, config), gone)
+    segments = _segments(parts, tokens, lambda image: _image(image, grid(image), merge))
+    return Prompt(tuple(segments), tokens.control[IMAGE], gone if evict else 0)
+
+
+def _without_images(parts: Iterable[Part], count: int) -> Iterator[Part]:
+    """The same with words instead of the first so many images."""
+    for part in parts:
+        if isinstance(part, Image.Image) and count:
+            count -= 1
+            yield OMITTED
+        else:
+            yield part
 
 
 def render(messages: Sequence[Message], config: GenerationConfig) -> Iterator[Part]:
@@ -190,15 +219,21 @@ def render(messages: Sequence[Message], config: GenerationConfig) -> Iterator[Pa
 def _assistant(message: Message, thoughts: bool) -> Iterator[Part]:
     texts = [part for part in message.content if isinstance(part, str)]
     if len(texts) != len(message.content):
-        raise ModelError("An assistant turn holds an image, but the model writes only text: put the image in a user or tool turn.")
-    yield from (ASSISTANT, "\n", THINK, message.reasoning.strip() if thoughts else "", THINK_END)
-    if text := "".join(texts).strip():
-        yield f"\n{text}"
-    for call in message.calls:
-        yield from _call(call)
+        raise PromptError("An assistant turn holds an image, but the model writes only text: put the image in a user or tool turn.")
+    thought = (THINK, message.reasoning.strip() if thoughts else "", THINK_END)
+    said = "".join(texts).strip()
+    answer = [*(("\n", said) if said else ()), *(part for call in message.calls for part in _call(call))]
+    yield from (ASSISTANT, "\n")
+    if not (message.token_ids and answer):
+        yield from (*thought, *answer)
+    elif message.reasoning:  # the model wrote the thought itself
+        yield Spelled((*thought, *answer), message.token_ids)
+    else:  # the prompt had closed it, and begun the line
+        yield from (*thought, "\n")
+        yield Spelled(tuple(answer[1:]), message.token_ids)
 
 
-def _call(call: ToolCall) -> Iterator[Part]:
+def _call(call: ToolCall) -> Iterator[str]:
     yield from ("\n", CALL, f"{call.name}\n")
     for key, value in call.arguments.items():
         yield from (KEY, key, KEY_END, "\n", VALUE, value if isinstance(value, str) else _json(value), VALUE_END, "\n")
@@ -234,7 +269,7 @@ def _segments(parts: Iterable[Part], tokens: Tokens, segment: Callable[[Image.Im
     """Neighbouring texts are encoded as one, so that the tokens do not depend on how the text was put together."""
     ids: list[int] = []
     text = ""
-    for part in parts:
+    for part in _respelled(parts, tokens):
         if isinstance(part, str) and not isinstance(part, Control):
             text += part
             continue
@@ -242,8 +277,24 @@ def _segments(parts: Iterable[Part], tokens: Tokens, segment: Callable[[Image.Im
         text = ""
         if isinstance(part, Control):
             ids.append(tokens.control[part])
-            continue
-        yield (*ids, tokens.control[IMAGE_START])
-        yield segment(part)
-        ids = [tokens.control[IMAGE_END]]
+        elif isinstance(part, Spelled):
+            ids += part.ids
+        else:
+            yield (*ids, tokens.control[IMAGE_START])
+            yield segment(part)
+            ids = [tokens.control[IMAGE_END]]
     yield (*ids, *tokens.encode(text))
+
+
+def _respelled(parts: Iterable[Part], tokens: Tokens) -> Iterator[Part]:
+    """The same, where a model's own tokens are taken only if they spell the parts, but for the token it ended with and the space around."""
+    turns = {tokens.control[name] for name in (END_OF_TEXT, USER, OBSERVATION)}
+    for part in parts:
+        if isinstance(part, Spelled):
+            ids = part.ids[:-1] if part.ids[-1] in turns else part.ids
+            if tokens.decode(ids).strip() == "".join(part.parts).strip():
+                yield Spelled(part.parts, ids)
+            else:
+                yield from part.parts
+        else:
+            yield part

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,12 @@ class Preprocessor:
         return rounded
 
     def patches(self, image: Image.Image) -> torch.Tensor:
-        """float32 (rows · columns, channels · frames · patch · patch); neighbours that merge into one token follow each other."""
+        """float32 (rows · columns, channels · frames · patch · patch) as the library's processor makes them."""
+        frame = self.frame(image)
+        return frame.view(len(frame), 3, 1, -1).expand(-1, -1, FRAMES, -1).reshape(len(frame), -1)
+
+    def frame(self, image: Image.Image) -> torch.Tensor:
+        """float32 (rows · columns, channels · patch · patch): one of the two equal frames; patches that merge into a token are neighbours."""
         size, p, m = self.size(*image.size), self.patch, self.merge
         image = image.convert("RGB")
         pixels = np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BICUBIC))
@@ -95,8 +101,27 @@ class Preprocessor:
         blocks = pixels.reshape(rows // m, m, p, columns // m, m, p, 3).transpose(0, 3, 1, 4, 6, 2, 5)
         channels = torch.from_numpy(np.ascontiguousarray(blocks).reshape(rows * columns, 3, p * p)).float()
         mean, std = (torch.tensor(values).view(1, 3, 1) * 255 for values in (self.mean, self.std))
-        normal = channels.sub_(mean).div_(std)
-        return normal[:, :, None].expand(-1, -1, FRAMES, -1).reshape(rows * columns, -1)
+        return channels.sub_(mean).div_(std).flatten(1)
+
+
+class FeatureCache:
+    """What the vision tower made of the latest images, at most `budget` bytes of it: no screenshot is encoded twice."""
+
+    def __init__(self, encode: Callable[[Image.Image, Grid], torch.Tensor], budget: int) -> None:
+        self._encode, self._budget = encode, budget
+        self._features: dict[int, torch.Tensor] = {}  # the least recently used first
+        self.bytes = 0
+
+    def get(self, key: int, image: Image.Image, grid: Grid) -> torch.Tensor:
+        """Features (tokens, hidden). key: stands for the image's pixels and its grid. Raises ModelError as `encode` does."""
+        found = self._features.pop(key, None)
+        if found is None:
+            found = self._encode(image, grid)
+            self.bytes += found.nbytes
+        self._features[key] = found
+        while self.bytes > self._budget and len(self._features) > 1:
+            self.bytes -= self._features.pop(next(iter(self._features))).nbytes
+        return found
 
 
 def _check_shape(width: int, height: int) -> None:

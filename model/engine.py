@@ -1,0 +1,351 @@
+"""The engine: answers several requests at once, reads no token twice that it still holds, and keeps within its memory.
+
+One thread serves all callers. Every round is one forward over the next tokens of every request under way: one token each for those that are
+decoding (more where a grammar forces them), a chunk of the prompt for those that are not there yet. A request that fails, fails alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.base import CacheFull, Cancelled, Grid, ModelError, OutOfMemory
+from model.decode import Reply
+from model.forward import Forward, Row
+from model.kv import KV, KVShape
+from model.layout import Layout, PlacedImage
+from model.prefix import PrefixCache
+from model.prefix import Sequence as Read
+from model.vision import FeatureCache
+
+CHUNK = 256
+"""Tokens of prompts read in a round in which others are decoding: a screenshot must not hold up their next token for long."""
+CHUNK_ALONE = 2048
+"""The same in a round in which nobody waits; it bounds the memory for what is in between."""
+IDLE_SECONDS = 2.0
+"""The engine's thread ends after so long without a request; the next one starts another."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A prompt to be answered. on_tokens: told all tokens of the reply so far after each choice. cancelled: asked between rounds.
+
+    cached: how many tokens of the prompt were not read again. read: so many tokens are in `sequence`; new: those behind the prompt.
+    """
+
+    layout: Layout
+    reply: Reply
+    on_tokens: Callable[[Sequence[int]], object] | None = None
+    cancelled: Callable[[], bool] | None = None
+    cached: int = 0
+    error: Exception | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+    withdrawn: bool = False
+    sequence: Read | None = None
+    read: int = 0
+    new: list[int] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Tokens to be read before the next choice."""
+        return len(self.layout) + len(self.new)
+
+    @property
+    def prefilling(self) -> bool:
+        return self.read < len(self.layout)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """waiting, active: requests; sequences: at rest; kv_bytes: of all of them; feature_bytes: of encoded images; rounds: since the start."""
+
+    waiting: int
+    active: int
+    sequences: int
+    kv_bytes: int
+    feature_bytes: int
+    rounds: int
+
+
+class Engine:
+    """kv_budget, feature_budget: bytes that keys and values, and features of images, may take."""
+
+    def __init__(
+        self,
+        forward: Forward,
+        shape: KVShape,
+        embed: Callable[[torch.Tensor], torch.Tensor],
+        encode: Callable[[Image.Image, Grid], torch.Tensor],
+        kv_budget: int,
+        feature_budget: int,
+    ) -> None:
+        self._forward, self._shape, self._embed = forward, shape, embed
+        self._prefixes = PrefixCache(kv_budget)
+        self._features = FeatureCache(encode, feature_budget)
+        self._turn = threading.Condition()
+        self._waiting: deque[Request] = deque()
+        self._active: list[Request] = []
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._full = False  # the next one waiting found no room, and nothing has ended since
+        self._rounds = 0
+
+    @property
+    def stats(self) -> EngineStats:
+        with self._turn:
+            used = self._used() + self._prefixes.bytes
+            waiting, active, sequences = len(self._waiting), len(self._active), len(self._prefixes.idle)
+        return EngineStats(waiting, active, sequences, used, self._features.bytes, self._rounds)
+
+    def answer(self, request: Request) -> None:
+        """Wait until a request is answered: its reply is then complete. Raises what it failed with; ends it when the wait is interrupted."""
+        with self._turn:
+            self._waiting.append(request)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="glimpse-engine", daemon=True)
+                self._thread.start()
+                atexit.register(self._close)
+            self._turn.notify()
+        try:
+            while not request.done.wait(0.5):  # with a bound, or Ctrl-C would not be heard on every system
+                pass
+        finally:
+            request.withdrawn = True
+        if request.error is not None:
+            raise request.error
+
+    def forget(self) -> None:
+        """Let go of all sequences at rest."""
+        with self._turn:
+            self._prefixes.idle.clear()
+
+    @torch.inference_mode()
+    def _serve(self) -> None:
+        while self._have_work():
+            try:
+                self._admit()
+                self._round()
+            except Exception as error:  # the border of the thread: whoever waits must hear of it, and the next one be served
+                for request in list(self._active):
+                    self._end(request, error, keep=False)
+
+    def _have_work(self) -> bool:
+        with self._turn:
+            if not (self._waiting or self._active):
+                self._turn.wait_for(lambda: self._waiting or self._closing, IDLE_SECONDS)
+            if self._closing or not (self._waiting or self._active):
+                atexit.unregister(self._close)
+                self._thread = None
+                return False
+            return True
+
+    def _close(self) -> None:
+        """At the end of the process: a thread that is inside torch when the interpreter goes would bring it down."""
+        with self._turn:
+            thread, self._closing = self._thread, True
+            self._turn.notify()
+        if thread is not None:
+            thread.join()
+
+    def _admit(self) -> None:
+        """Start what is waiting, in the order it came, as far as memory allows."""
+        with self._turn:
+            while self._waiting:
+                request = self._waiting[0]
+                if _unwanted(request):
+                    self._end(self._waiting.popleft(), Cancelled("The request was cancelled before it began."))
+                elif self._full or self._others_read_it(request) or not self._start(request):
+                    return
+                else:
+                    self._waiting.popleft()
+
+    def _others_read_it(self, request: Request) -> bool:
+        """Whether one under way is about to read what this prompt begins with: then it waits and goes on from there."""
+        for other in self._active:
+            if other.prefilling:
+                length = min(len(other.layout), len(request.layout)) - 1
+                differing = np.flatnonzero(other.layout.keys[:length] != request.layout.keys[:length])
+                shared = int(differing[0]) if len(differing) else length
+                if shared >= other.read + CHUNK or (shared == length and shared > other.read):
+                    return True
+        return False
+
+    def _start(self, request: Request) -> bool:
+        """Whether there is room for it, now; it fails when there never can be."""
+        busy = [other.sequence for other in self._active if other.sequence is not None]
+        sequence, length = self._prefixes.take(request.layout, busy)
+        sequence = sequence or Read.empty(KV(self._shape))
+        tokens = int(request.layout.kept[length:].sum()) + min(request.reply.stop.length, CHUNK)
+        if not self._prefixes.make_room(sequence.kv.bytes + sequence.kv.growth(tokens), self._used()):
+            self._prefixes.give(sequence)
+            if self._active:
+                self._full = True
+                return False
+            needed = (sequence.kv.length + tokens) * self._shape.bytes_per_token
+            text = f"{needed / 2**20:,.0f} MiB of keys and values, and {self._prefixes.budget / 2**20:,.0f} MiB are allowed"
+            self._end(request, CacheFull(f"The prompt needs {text}: send fewer screenshots or allow more memory."))
+            return True
+        request.sequence, request.read = sequence, length
+        request.cached = int(request.layout.kept[:length].sum())
+        self._active.append(request)
+        request.new = request.reply.begin()
+        if request.reply.reason:
+            self._end(request)
+        return True
+
+    def _used(self) -> int:
+        return sum(request.sequence.kv.bytes for request in self._active if request.sequence is not None)
+
+    def _round(self) -> None:
+        """One forward, and for each request that it brought to its next choice, that choice."""
+        for request in list(self._active):
+            if _unwanted(request):
+                self._end(request, Cancelled("The request was cancelled."))
+        for request in self._active:
+            self._skip_evicted(request)
+        planned = [(request, end) for request, end in self._planned() if self._grown(request, end)]
+        rows = [(request, end, row) for request, end in planned if (row := self._row(request, end)) is not None]
+        if not rows:
+            return
+        self._rounds += 1
+        for request, end, logits in self._computed(rows):
+            self._took(request, end)
+            if end == request.total:
+                self._chosen(request, logits)
+
+    def _skip_evicted(self, request: Request) -> None:
+        """Pass over tokens that are not read, so that what is read next begins with one that is."""
+        ahead = request.layout.kept[request.read :]
+        if len(ahead) and not ahead[0]:
+            self._took(request, request.read + int(ahead.argmax()))
+
+    def _planned(self) -> list[tuple[Request, int]]:
+        """Up to where each request is read in this round. Those that decode come first; the others share what is left in turn."""
+        decoding = [request for request in self._active if not request.prefilling]
+        waiting = [request for request in self._active if request.prefilling]
+        room = CHUNK if len(self._active) > 1 else CHUNK_ALONE
+        planned = [(request, request.total) for request in decoding]
+        for request in waiting:
+            if room > 0:
+                end = min(request.total, request.read + room)
+                planned.append((request, end))
+                room -= end - request.read
+        self._active = [*decoding, *waiting[1:], *waiting[:1]]  # whoever had the first turn has the last one next time
+        return planned
+
+    def _grown(self, request: Request, end: int) -> bool:
+        """Whether the memory for its next tokens could be had; if not, it has failed."""
+        assert request.sequence is not None
+        kv = request.sequence.kv
+        with self._turn:
+            if (more := kv.growth(end - request.read)) and not self._prefixes.make_room(more, self._used()):
+                allowed = f"{self._prefixes.budget / 2**20:,.0f} MiB"
+                self._end(
+                    request, CacheFull(f"The reply outgrew the {allowed} allowed for keys and values: allow more, or answer fewer at once.")
+                )
+                return False
+        try:
+            kv.reserve(end - request.read)
+        except (RuntimeError, MemoryError) as error:
+            self._end(request, _told(error))
+            return False
+        return True
+
+    def _row(self, request: Request, end: int) -> Row | None:
+        """The tokens from where it stands up to `end`, images filled in; None when that failed."""
+        assert request.sequence is not None
+        try:
+            ids, positions, kept = _span(request, end)
+            embeddings = self._embed(torch.from_numpy(ids))
+            for image in request.layout.images:
+                self._fill(embeddings, image, request.read, end, kept)
+            chosen = torch.from_numpy(np.flatnonzero(kept))
+            if not kept.all():
+                embeddings, positions = embeddings[chosen.to(embeddings.device)], positions[:, chosen]
+            return Row(request.sequence.kv, embeddings, positions)
+        except ModelError as error:
+            self._end(request, error)
+        except (RuntimeError, MemoryError) as error:
+            self._end(request, _told(error))
+        return None
+
+    def _fill(self, embeddings: torch.Tensor, image: PlacedImage, start: int, end: int, kept: NDArray[np.bool_]) -> None:
+        """Put an image's features where its tokens are among start : end."""
+        first, last = max(image.start, start), min(image.start + image.segment.length, end)
+        if first < last and kept[first - start]:
+            features = self._features.get(image.key, image.segment.image, image.segment.grid)
+            embeddings[first - start : last - start] = features[first - image.start : last - image.start].to(embeddings)
+
+    def _computed(self, rows: list[tuple[Request, int, Row]]) -> list[tuple[Request, int, torch.Tensor]]:
+        """The logits of each row; when the forward over all of them fails, each is tried alone."""
+        try:
+            found = self._forward.logits([row for *_, row in rows])
+            return [(request, end, logits) for (request, end, _), logits in zip(rows, found, strict=True)]
+        except (RuntimeError, MemoryError) as error:
+            if len(rows) == 1:
+                self._end(rows[0][0], _told(error))
+                return []
+            return [computed for row in rows for computed in self._computed([row])]
+
+    def _took(self, request: Request, end: int) -> None:
+        """Note that the tokens up to `end` have been read."""
+        assert request.sequence is not None
+        ids, _, kept = _span(request, end, keys=True)
+        request.sequence.keys = np.concatenate([request.sequence.keys, ids])
+        request.sequence.kept = np.concatenate([request.sequence.kept, kept])
+        request.read = end
+
+    def _chosen(self, request: Request, logits: torch.Tensor) -> None:
+        try:
+            request.new += request.reply.next(logits)
+            if request.on_tokens is not None:
+                request.on_tokens(request.reply.ids)
+        except Exception as error:  # a caller's function or a grammar: nobody else's business
+            self._end(request, error)
+            return
+        if request.reply.reason:
+            self._end(request)
+
+    def _end(self, request: Request, error: Exception | None = None, keep: bool = True) -> None:
+        """The request is over; what it has read is kept for the next."""
+        with self._turn:
+            if request in self._active:
+                self._active.remove(request)
+            if request.sequence is not None and keep:
+                self._prefixes.give(request.sequence)
+                self._prefixes.make_room(0, self._used())
+            request.sequence = None
+            self._full = False
+        request.error = error
+        request.done.set()
+
+
+def _span(request: Request, end: int, keys: bool = False) -> tuple[NDArray[np.int64], torch.Tensor, NDArray[np.bool_]]:
+    """ids (or keys), positions and kept of the tokens from where a request stands up to `end`: of the prompt, then of the reply."""
+    layout, start = request.layout, request.read
+    length = len(layout)
+    new = np.array(request.new[max(0, start - length) : max(0, end - length)], dtype=np.int64)
+    ids = np.concatenate([(layout.keys if keys else layout.ids)[start:end], new])
+    first = layout.following + max(0, start - length)
+    positions = torch.cat([layout.positions[:, start:end], torch.arange(first, first + len(new)).expand(3, -1)], 1)
+    return ids, positions, np.concatenate([layout.kept[start:end], np.ones(len(new), dtype=bool)])
+
+
+def _unwanted(request: Request) -> bool:
+    return request.withdrawn or (request.cancelled is not None and request.cancelled())
+
+
+def _told(error: BaseException) -> ModelError:
+    """torch's errors as ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "alloc" in text.lower():
+        return OutOfMemory(f"Memory ran out ({text[:200]}): send fewer or smaller screenshots, or answer fewer requests at once.")
+    return ModelError(f"The model failed: {text[:300]}")

@@ -1,0 +1,214 @@
+"""The forward on a CPU, over the library's own parameters, without the thousands of small operations that decoding spends its time on.
+
+Tokens of all sequences stand in one flat row: everything but attention is computed once for all of them. What q, k and v (gate and up)
+multiply is laid side by side once, and the library's parameters become views of it: nothing is held twice, and both compute with the same.
+Used only where `self_check` has found it equal to the library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.base import Grid
+from model.batched import BatchedVision
+from model.forward import Forward, Row
+from model.kv import KV, KVShape
+
+if TYPE_CHECKING:
+    from transformers import Glm4vMoeForConditionalGeneration
+
+GRIDS = 8
+"""Sizes of screenshots whose place tables are kept."""
+
+
+def side_by_side(*layers: Any) -> tuple[Tensor, Tensor | None]:
+    """Weights and biases of linear layers as one; the layers' own become views of it."""
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
+    ends = list(accumulate(layer.weight.shape[0] for layer in layers))
+    for layer, start, end in zip(layers, [0, *ends], ends, strict=False):
+        layer.weight.data = weight[start:end]
+        if bias is not None:
+            layer.bias.data = bias[start:end]
+    return weight, bias
+
+
+class GatedMLP:
+    """down(silu(gate(x)) · up(x)), in any number of layers of experts or none."""
+
+    def __init__(self, mlp: Any) -> None:
+        self.gate_up, _ = side_by_side(mlp.gate_proj, mlp.up_proj)
+        self.down = mlp.down_proj.weight
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return gated(x, self.gate_up, self.down)
+
+
+def gated(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    gate, up = F.linear(x, gate_up).chunk(2, -1)
+    return F.linear(F.silu(gate).mul_(up), down)
+
+
+class Experts:
+    """The routed and the shared experts of a layer (n_group 1): sigmoid scores, a bias that only chooses, weights of the chosen."""
+
+    def __init__(self, moe: Any) -> None:
+        gate = moe.gate
+        self.router, self.bias = gate.weight.float(), gate.e_score_correction_bias
+        self.top_k, self.normalised, self.scale = gate.top_k, gate.norm_topk_prob, gate.routed_scaling_factor
+        self.gate_up, self.down = moe.experts.gate_up_proj.unbind(0), moe.experts.down_proj.unbind(0)
+        self.shared = GatedMLP(moe.shared_experts)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n, hidden) → (n, hidden)."""
+        scores = torch.sigmoid(F.linear(x.float(), self.router))
+        chosen = (scores + self.bias).topk(self.top_k, -1, sorted=False)[1]
+        weights = scores.gather(1, chosen)
+        if self.normalised:
+            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        weights = weights * self.scale
+        out = self.shared(x)
+        return self._one(x, chosen, weights, out) if len(x) == 1 else self._several(x, chosen, weights, out)
+
+    def _one(self, x: Tensor, chosen: Tensor, weights: Tensor, out: Tensor) -> Tensor:
+        for expert, weight in zip(chosen[0].tolist(), weights[0].tolist(), strict=True):
+            out.add_(gated(x, self.gate_up[expert], self.down[expert]), alpha=weight)
+        return out
+
+    def _several(self, x: Tensor, chosen: Tensor, weights: Tensor, out: Tensor) -> Tensor:
+        """Tokens sorted by expert, so that each expert's weights are read once."""
+        flat = chosen.reshape(-1)
+        order = flat.argsort()
+        tokens = order // self.top_k
+        counts = torch.bincount(flat, minlength=len(self.gate_up)).tolist()
+        shares, inputs = weights.reshape(-1, 1)[order].to(x.dtype), x[tokens]
+        outputs = [
+            gated(mine, self.gate_up[expert], self.down[expert]) for expert, mine in enumerate(inputs.split(counts)) if counts[expert]
+        ]
+        return out.index_add_(0, tokens, torch.cat(outputs).mul_(shares))
+
+
+class Layer:
+    """One decoder layer."""
+
+    def __init__(self, layer: Any, index: int, dense: bool, heads: tuple[int, int, int]) -> None:
+        attention = layer.self_attn
+        self.index = index
+        self.heads, self.kv_heads, self.size = heads
+        self.before, self.after = layer.input_layernorm, layer.post_attention_layernorm
+        self.qkv = side_by_side(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.out = attention.o_proj.weight
+        self.mlp = GatedMLP(layer.mlp) if dense else Experts(layer.mlp)
+
+    def __call__(self, x: Tensor, rotary: tuple[Tensor, Tensor], rows: Sequence[tuple[KV, int]], masks: Sequence[Tensor | None]) -> Tensor:
+        """x (n, hidden), in place; rows: each sequence and how many of the n are its next tokens."""
+        x += F.linear(self._attend(normed(x, self.before), rotary, rows, masks), self.out)
+        x += self.mlp(normed(x, self.after))
+        return x
+
+    def _attend(self, x: Tensor, rotary: tuple[Tensor, Tensor], rows: Sequence[tuple[KV, int]], masks: Sequence[Tensor | None]) -> Tensor:
+        heads, kv_heads = self.heads, self.kv_heads
+        qkv = F.linear(x, *self.qkv).view(len(x), -1, self.size)
+        turn(qkv[:, : heads + kv_heads], *rotary)
+        outputs, at = [], 0
+        for (kv, count), mask in zip(rows, masks, strict=True):
+            q, k, v = (part.transpose(0, 1) for part in qkv[at : at + count].split((heads, kv_heads, kv_heads), 1))
+            outputs.append(attend(q, *kv.write(self.index, k, v), mask))
+            at += count
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """q (heads, n, size) over keys and values (kv heads, length, size) → (n, heads · size). mask (n, length): needed for n > 1."""
+    heads, count, size = q.shape
+    if count == 1:
+        grouped = q.view(len(keys), heads // len(keys), size) * size**-0.5
+        return torch.bmm(torch.bmm(grouped, keys.transpose(1, 2)).softmax(-1), values).view(1, heads * size)
+    out = F.scaled_dot_product_attention(q[None], keys[None], values[None], attn_mask=mask, enable_gqa=True)
+    return out[0].transpose(0, 1).reshape(count, heads * size)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Rotate the first channels of every head, in place. x (n, heads, size); cos, sin (n, 1, rotated / 2)."""
+    half = cos.shape[-1]
+    first, second = x[..., :half], x[..., half : 2 * half]
+    turned = first * cos - second * sin
+    second.mul_(cos).add_(first * sin)
+    first.copy_(turned)
+
+
+def normed(x: Tensor, norm: Any) -> Tensor:
+    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+class LeanForward:
+    """The Forward protocol on a CPU."""
+
+    def __init__(self, model: Glm4vMoeForConditionalGeneration) -> None:
+        text, config = model.model.language_model, model.config.get_text_config(decoder=True)
+        size = text.layers[0].self_attn.head_dim
+        heads = (config.num_attention_heads, config.num_key_value_heads, size)
+        self._model, self._text = model, text
+        self._layers = [Layer(layer, i, i < config.first_k_dense_replace, heads) for i, layer in enumerate(text.layers)]
+        rotary = text.rotary_emb
+        self._frequencies, self._scaling = rotary.inv_freq, rotary.attention_scaling
+        self._axes = torch.tensor([i % 3 for i, width in enumerate(rotary.mrope_section) for _ in range(width)])
+        self._vision = lru_cache(GRIDS)(lambda rows, columns: BatchedVision(model, (rows, columns)))
+
+    @staticmethod
+    def fits(model: Glm4vMoeForConditionalGeneration) -> bool:
+        """Whether this model is of the kind that is computed here: whole on the CPU, plain linear layers, one group of experts."""
+        config = model.config.get_text_config(decoder=True)
+        kinds = {
+            type(module) for layer in model.model.language_model.layers for module in layer.modules() if hasattr(module, "in_features")
+        }
+        hooked = any(hasattr(module, "_hf_hook") for module in model.modules())
+        devices = {parameter.device.type for parameter in model.parameters()}
+        types = {parameter.dtype for parameter in model.parameters()}
+        rope = config.rope_parameters.get("rope_type", "default")
+        plain = config.n_group == 1 and config.hidden_act == "silu" and rope == "default"
+        return plain and not hooked and kinds <= {torch.nn.Linear} and devices == {"cpu"} and types == {torch.float32}
+
+    def logits(self, rows: Sequence[Row]) -> Tensor:
+        x = torch.cat([row.embeddings for row in rows]) if len(rows) > 1 else rows[0].embeddings.clone()
+        angles = torch.cat([row.positions for row in rows], 1)[self._axes].t() * self._frequencies
+        rotary = (angles.cos() * self._scaling)[:, None].to(x.dtype), (angles.sin() * self._scaling)[:, None].to(x.dtype)
+        read = [(row.kv, len(row)) for row in rows]
+        masks = [_causal(kv.length, count) for kv, count in read]
+        for layer in self._layers:
+            x = layer(x, rotary, read, masks)
+        for kv, count in read:
+            kv.advance(count)
+        last = torch.tensor([end - 1 for end in accumulate(len(row) for row in rows)])
+        logits: Tensor = self._model.lm_head(normed(x[last], self._text.norm)).float()
+        return logits
+
+    def features(self, patches: Tensor, grid: Grid) -> Tensor:
+        return self._vision(*grid[1:])(patches[None])[0]
+
+
+def _causal(before: int, count: int) -> Tensor | None:
+    """Which of before + count tokens each of the last `count` may look at; None for a single one: all."""
+    return None if count == 1 else torch.ones(count, before + count, dtype=torch.bool).tril_(before)
+
+
+def self_check(model: Glm4vMoeForConditionalGeneration, lean: Forward, library: Forward, tolerance: float = 1e-3) -> bool:
+    """Whether both forwards give the same logits for a few tokens, read at once and one by one, and the same features of an image."""
+    ids = torch.arange(4) * 7 % model.config.get_text_config(decoder=True).vocab_size
+    embedded = model.get_input_embeddings()(ids)
+    positions = torch.stack([torch.arange(4), torch.arange(4) * 2, torch.arange(4) * 3])
+    patch = model.model.visual.config.patch_size
+    image = torch.rand(16, 3 * patch * patch, generator=torch.Generator().manual_seed(0))
+    found = []
+    for forward in (lean, library):
+        kv = KV(KVShape.of(model), 4)
+        steps = [forward.logits([Row(kv, embedded[a:b], positions[:, a:b])]) for a, b in ((0, 3), (3, 4))]
+        found.append((torch.cat(steps), forward.features(image, (1, 4, 4))))
+    return all(bool((a - b).abs().max() < tolerance * max(1.0, float(b.abs().max()))) for a, b in zip(*found, strict=True))
