@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from shutil import copy, rmtree
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from environments.browser import BrowserEnvironment, BrowserOptions
     from environments.static import StaticEnvironment
     from evals.base import Benchmark, EvalError, Score, Task, make_benchmark
+    from evals.runner import Plan
     from model import load_model
     from model.base import Completion, GenerationConfig, Message, Model, ModelError
     from model.glm4v_moe import Glm4vMoe
@@ -77,6 +78,10 @@ ModelOption = Annotated[
 DeviceOption = Annotated[str | None, typer.Option("--device-map", help="Where the weights go: auto, cpu, cuda:0 …")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 PromptOption = Annotated[str | None, typer.Option(help="compact, tool_call or desktop. Default: the checkpoint's own, else tool_call.")]
+GrammarOption = Annotated[
+    Literal["actions", "off"],
+    typer.Option("--grammar", help="actions: a reply always holds an action. off: the model writes what it likes."),
+]
 OutOption = Annotated[Path | None, typer.Option(help="Folder to record in; default: a new one under runs/.")]
 TasksOption = Annotated[str, typer.Option(help="Task names, separated by commas; default: all.")]
 SeedsOption = Annotated[str, typer.Option(help="Such as 0-49,60; default: the benchmark's own.")]
@@ -102,6 +107,7 @@ def run(
     out: OutOption = None,
     model: ModelOption = "tiny",
     prompt: PromptOption = None,
+    grammar: GrammarOption = "actions",
     max_steps: Annotated[int, typer.Option(min=1)] = 30,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long.")] = None,
     viewport: Annotated[str | None, typer.Option(help="Of the page, in CSS pixels; default: the checkpoint's own, else 1280x720.")] = None,
@@ -135,8 +141,9 @@ def run(
         agent = Agent(
             loaded,
             env,
-            prompt=prompt or own.get("prompt", "tool_call"),
+            prompt=prompt or _prompt(loaded),
             limits=Limits(max_steps=max_steps, max_seconds=seconds),
+            grammar=grammar,
             ask=typer.prompt if sys.stdin.isatty() else None,
             on_step=lambda step: console.print(step_line(step), soft_wrap=True),
         )
@@ -160,6 +167,7 @@ def evaluate(
     out: OutOption = None,
     model: ModelOption = "tiny",
     prompt: PromptOption = None,
+    grammar: GrammarOption = "actions",
     max_steps: Annotated[int | None, typer.Option(min=1, help="Instead of the tasks' own budgets.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many episodes.")] = None,
     headed: HeadedOption = False,
@@ -168,22 +176,24 @@ def evaluate(
 ) -> None:
     """Run a benchmark and report success rates."""
     from evals.base import make_benchmark, parse_names, parse_seeds
-    from evals.runner import check_out, new_folder
+    from evals.runner import Plan, check_out, new_folder
 
     out = out or new_folder(benchmark)
     chosen = make_benchmark(benchmark, tasks=parse_names(tasks), seeds=parse_seeds(seeds), headless=not headed)
     check_out(out)
-    _evaluate(chosen, _load(model, prompt, device_map, dtype), out, prompt, max_steps, limit)
+    loaded = _load(model, prompt, device_map, dtype)
+    _evaluate(chosen, loaded, out, Plan(prompt or _prompt(loaded), grammar=grammar, max_steps=max_steps, limit=limit))
 
 
 @app.command()
 def demo() -> None:
     """Run the embedded model on MiniWoB++: 24 real episodes in a real browser."""
     from evals.base import make_benchmark
-    from evals.runner import new_folder
+    from evals.runner import Plan, new_folder
 
     tasks = ("click-test", "click-test-2", "click-tab", "click-dialog")
-    _evaluate(make_benchmark("miniwob", tasks=tasks, seeds=range(6)), _load("tiny", None), new_folder("demo"))
+    loaded = _load("tiny", None)
+    _evaluate(make_benchmark("miniwob", tasks=tasks, seeds=range(6)), loaded, new_folder("demo"), Plan(_prompt(loaded)))
 
 
 @app.command()
@@ -271,14 +281,15 @@ def _own(model: Glm4vMoe) -> dict[str, Any]:
     return dict(getattr(model.model.config, "glimpse", None) or {})
 
 
-def _evaluate(
-    benchmark: Benchmark, model: Glm4vMoe, out: Path, prompt: str | None = None, max_steps: int | None = None, limit: int | None = None
-) -> None:
+def _prompt(model: Glm4vMoe) -> str:
+    return str(_own(model).get("prompt", "tool_call"))
+
+
+def _evaluate(benchmark: Benchmark, model: Glm4vMoe, out: Path, plan: Plan) -> None:
     from evals.report import run_and_tell
-    from evals.runner import BY_HAND, Plan
+    from evals.runner import BY_HAND
 
     try:
-        plan = Plan(prompt or _own(model).get("prompt", "tool_call"), max_steps=max_steps, limit=limit)
         summary = run_and_tell(benchmark, model, out, plan)
     finally:
         benchmark.close()

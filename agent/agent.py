@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.base import Step
 from agent.policy import Ending, Limits, tokens_written
-from agent.prompts.base import Prompt, make_prompt
+from agent.prompts.base import Constraint, Prompt, make_prompt
 from agent.trajectory import Trajectory
 from environments.base import ActionError, Browser, Environment, EnvironmentFault, Observation
 from model.base import Completion, GenerationConfig, Model, ModelError
@@ -29,6 +29,7 @@ class Agent:
     """A model at an environment. One run at a time; the environment is its owner's to close.
 
     prompt: a protocol or the name of one. generation: instead of the protocol's own way of answering (tools it does not name are added).
+    grammar: "off" to let the model write what it likes, whatever the way of answering says.
     ask: answers a question of the model. on_step: told each step once it is recorded.
     """
 
@@ -40,6 +41,7 @@ class Agent:
         prompt: Prompt | str = "tool_call",
         limits: Limits = Limits(),  # noqa: B008  (frozen)
         generation: GenerationConfig | None = None,
+        grammar: Constraint = "actions",
         ask: Callable[[str], str] | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
@@ -48,6 +50,8 @@ class Agent:
         self.prompt = make_prompt(prompt, surface) if isinstance(prompt, str) else prompt
         usual = self.prompt.generation()
         self.generation = usual if generation is None else replace(generation, tools=generation.tools or usual.tools)
+        if grammar == "off":
+            self.generation = replace(self.generation, grammar="off")
         self.trajectory = Trajectory("", status="stopped")
         self._ask, self._on_step = ask, on_step
         self._stopping = threading.Event()
@@ -172,6 +176,7 @@ class Agent:
     def _meta(self) -> dict[str, Any]:
         answering = asdict(replace(self.generation, on_text=None, cancelled=None))
         answering |= {"tools": [tool["name"] for tool in self.generation.tools]}
+        answering |= {"grammar": "off" if self.generation.grammar == "off" else "actions"}
         return {
             "model": self.model.name,
             "environment": type(self.environment).__name__,

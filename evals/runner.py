@@ -25,6 +25,7 @@ from typing import Any
 from agent.agent import Agent
 from agent.base import Step
 from agent.policy import Limits
+from agent.prompts.base import Constraint
 from agent.trajectory import Trajectory
 from environments.base import EnvironmentFault
 from evals.base import Benchmark, EvalError, Score, Task
@@ -42,11 +43,12 @@ _VERSIONED = ("glimpse", "torch", "transformers", "tokenizers", "playwright", "p
 class Plan:
     """How a benchmark is run.
 
-    prompt, limits: the agent's. max_steps: instead of the tasks' own budgets. limit: only the first so many episodes.
+    prompt, limits, grammar: the agent's. max_steps: instead of the tasks' own budgets. limit: only the first so many episodes.
     """
 
     prompt: str
     limits: Limits = field(default_factory=Limits)
+    grammar: Constraint = "actions"
     max_steps: int | None = None
     limit: int | None = None
 
@@ -89,7 +91,7 @@ def run(benchmark: Benchmark, model: Model, out: Path, plan: Plan, watch: Watch 
     watch = watch or Watch()
     if tasks:
         benchmark.environment(tasks[0]).close()  # what cannot even start is told before anything is written
-    _open(out, benchmark, tasks, {"model": model.name, "prompt": plan.prompt, "limits": asdict(plan.limits), "max_steps": plan.max_steps})
+    _open(out, benchmark, tasks, {"model": model.name, **asdict(plan)})
     episodes: list[Episode] = []
     stopped = ""
     try:
@@ -137,7 +139,14 @@ def _episode(benchmark: Benchmark, model: Model, task: Task, folder: Path, plan:
     try:
         with benchmark.environment(task) as env:
             instruction = benchmark.instruction(task, env)
-            agent = Agent(model, env, prompt=plan.prompt, limits=plan.limits_of(task), on_step=lambda step: watch.step(task, step))
+            agent = Agent(
+                model,
+                env,
+                prompt=plan.prompt,
+                limits=plan.limits_of(task),
+                grammar=plan.grammar,
+                on_step=lambda step: watch.step(task, step),
+            )
             trajectory = agent.run(instruction, out=folder)
             if trajectory.status not in ("error", "stopped"):
                 score = benchmark.score(task, trajectory, env)

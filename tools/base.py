@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from environments.base import Environment, Observation
 from tools.values import At, Thousandths, listed, shown
 
-__all__ = ["ActionSpace", "At", "Call", "Dialect", "Form", "Format", "ParseError", "Plain", "Surface", "Thousandths", "Tool", "ToolResult",
-           "listed", "made", "shown", "unknown"]  # fmt: skip
+__all__ = ["ActionSpace", "At", "Call", "Dialect", "Form", "Format", "Parameter", "ParseError", "Plain", "Shape", "Surface", "Thousandths",
+           "Tool", "ToolResult", "listed", "made", "shown", "unknown"]  # fmt: skip
 
 Surface = Literal["browser", "desktop"]
 
@@ -82,7 +82,7 @@ def _without(schema: dict[str, Any], *keys: str) -> dict[str, Any]:
 def _function(tool: type[Tool]) -> dict[str, Any]:
     schema = tool.schema_of()
     properties = {
-        key: _without(value, "examples", *(["default"] if value.get("default") == [] else []))
+        key: _without(value, "examples", "format", "not", *(["default"] if value.get("default") == [] else []))
         for key, value in schema["properties"].items()
     }
     return {"name": tool.name, "description": tool.__doc__ or "", "parameters": schema | {"properties": properties}}
@@ -108,6 +108,27 @@ class Form:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An argument as it is written: its name, the JSON schema of its value, and whether it must be there.
+
+    Beyond plain JSON schema, `format` "key" is a key's name and "keys" several joined by +; `contentSchema` is of a value that is written
+    as text holding JSON.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One way in which calls of an action are written: any of the names, then its arguments, always in this order."""
+
+    names: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+
+
 class Format(Protocol):
     """How a call stands in text.
 
@@ -123,10 +144,13 @@ class Format(Protocol):
 class Dialect(Protocol):
     """What a protocol calls our tools and their arguments: `read` to our names, `write` to its names, each the other's inverse.
 
-    names: all that a tool goes by, in lower case. word: what a field of a tool is called.
+    names: all that a tool goes by, in lower case. word: what a field of a tool is called. shapes: every way in which its calls are to be
+    written: what `write` gives is among them, and all of them are read.
     """
 
     def forms(self, tool: type[Tool]) -> tuple[Form, ...]: ...
+
+    def shapes(self, tool: type[Tool]) -> tuple[Shape, ...]: ...
 
     def names(self, tool: type[Tool]) -> frozenset[str]: ...
 
@@ -247,6 +271,15 @@ class Plain:
         needed = {name: value for name, value in schema["properties"].items() if name in schema["required"] or "examples" in value}
         samples = {name: value.get("examples", ["…"])[0] for name, value in needed.items()}
         return (Form(Call(tool.name, samples), _notes(schema)),)
+
+    def shapes(self, tool: type[Tool]) -> tuple[Shape, ...]:
+        """One for each alternative of what must be there (a schema's `anyOf`), or the only one."""
+        schema = tool.model_json_schema()
+        always = schema.get("required", [])
+        return tuple(
+            Shape((tool.name,), tuple(Parameter(key, value, key in needed) for key, value in schema.get("properties", {}).items()))
+            for needed in ([*always, *choice["required"]] for choice in schema.get("anyOf", [{"required": []}]))
+        )
 
     def names(self, tool: type[Tool]) -> frozenset[str]:
         return frozenset((tool.name,))

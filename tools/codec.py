@@ -87,7 +87,7 @@ class CallText:
         return _settled(_outcomes(text, names))
 
     def write(self, call: Call) -> str:
-        return f"{call.name}({', '.join(f'{key}={_literal(value)}' for key, value in call.arguments.items())})"
+        return f"{call.name}({', '.join(f'{key}={literal(value)}' for key, value in call.arguments.items())})"
 
 
 def _outcomes(text: str, names: Collection[str]) -> Iterator[Call | ParseError | None]:
@@ -101,7 +101,8 @@ def _outcomes(text: str, names: Collection[str]) -> Iterator[Call | ParseError |
     yield _CallReader(text, names, _CLOSES).outcome()
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """A value in call text."""
     if isinstance(value, str):
         return "'" + _SPECIAL.sub(lambda match: _escaped(match[0]), value) + "'"
     return json.dumps(value, ensure_ascii=False)
@@ -236,11 +237,12 @@ class ToolCallXml:
         return _settled([readings.outcome()])
 
     def write(self, call: Call) -> str:
-        lines = (f"<arg_key>{key}</arg_key>\n<arg_value>{_raw(value)}</arg_value>\n" for key, value in call.arguments.items())
+        lines = (f"<arg_key>{key}</arg_key>\n<arg_value>{unquoted(value)}</arg_value>\n" for key, value in call.arguments.items())
         return f"<tool_call>{call.name}\n{''.join(lines)}</tool_call>"
 
 
-def _raw(value: Any) -> str:
+def unquoted(value: Any) -> str:
+    """A value in a tool call."""
     return _TAG.sub(r"<\\\1\2", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from environments.base import ActionError, Button, Environment, HeldInput, Observation, key_name
 from tools.base import At, Thousandths, Tool, ToolResult, listed
@@ -68,12 +68,18 @@ Hold = Annotated[
     tuple[str, ...],
     BeforeValidator(_held),
     PlainSerializer(join_keys),
-    WithJsonSchema({"type": "string", "description": "keys held down meanwhile, joined by +"}),
+    WithJsonSchema({"type": "string", "format": "keys", "description": "keys held down meanwhile, joined by +"}),
 ]
-Keys = Annotated[str, BeforeValidator(_combination), Field(description="keys joined by +", examples=["ctrl+c"])]
-OneKey = Annotated[str, BeforeValidator(lambda value: join_keys([_known(str(value))])), Field(examples=["shift"])]
-Notches = Annotated[int, Field(ge=-100, le=100)]
-"""Of the mouse wheel."""
+Keys = Annotated[
+    str,
+    BeforeValidator(_combination),
+    Field(description="keys joined by +", examples=["ctrl+c"], json_schema_extra={"format": "keys"}),
+]
+OneKey = Annotated[
+    str, BeforeValidator(lambda value: join_keys([_known(str(value))])), Field(examples=["shift"], json_schema_extra={"format": "key"})
+]
+Notches = Annotated[int, Field(ge=-100, le=100, json_schema_extra={"not": {"const": 0}})]
+"""Of the mouse wheel. None at all are left out."""
 
 
 def _holding(env: Environment) -> HeldInput:
@@ -134,6 +140,7 @@ class Drag(Tool):
 class Scroll(Tool):
     """Turn the mouse wheel over a point, to see what lies further down, up, left or right."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["dx"]}, {"required": ["dy"]}]})
     name: ClassVar[str] = "scroll"
     point: At
     dx: Notches = Field(default=0, description="notches to the right; negative: to the left")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tools.base import Call, Form, ParseError, Plain, Tool
+from tools.base import Call, Form, Parameter, ParseError, Plain, Shape, Tool
 
 _BUTTONS = ("left", "right", "middle")
 _COUNTS = {1: "click", 2: "double_click", 3: "triple_click"}
@@ -42,6 +42,28 @@ class Glm:
         if tool.name in _FORMS:
             return _FORMS[tool.name]
         return tuple(Form(self._renamed(form.call), form.notes) for form in Plain().forms(tool))
+
+    def shapes(self, tool: type[Tool]) -> tuple[Shape, ...]:
+        """Every argument that is written, a remark on the element among them where one is usual."""
+        plain = Plain().shapes(tool)
+        given = {parameter.name: parameter for shape in plain for parameter in shape.parameters}
+        if tool.name == "click":
+            return (self._shape(tool, tuple(_CLICKS), given["point"], _REMARK, given["hold"]),)
+        if tool.name == "drag":
+            point, path = given["path"].schema["items"], given["path"].schema
+            via = Parameter("via", {**path, "minItems": 1}, required=False)
+            ends = Parameter("start_box", point), via, Parameter("end_box", point)
+            return (self._shape(tool, tuple(_DRAGS), *ends, _REMARK, given["hold"]),)
+        if tool.name == "scroll":
+            both = (Parameter(axis, given[axis].schema) for axis in ("dx", "dy"))
+            rest = (_REMARK, given["hold"])
+            return tuple(self._shape(tool, ("scroll",), given["point"], *way, *rest) for way in (_WAY, both))
+        remark = (_REMARK,) if tool.name == "hover" else ()
+        return tuple(self._shape(tool, (_WORDS.get(tool.name, tool.name),), *shape.parameters, *remark) for shape in plain)
+
+    def _shape(self, tool: type[Tool], names: tuple[str, ...], *parameters: Parameter) -> Shape:
+        """The same under the protocol's words, lists as text."""
+        return Shape(names, tuple(Parameter(self.word(tool, one.name), _textual(one.schema), one.required) for one in parameters))
 
     def names(self, tool: type[Tool]) -> frozenset[str]:
         own = {"click": frozenset(_CLICKS), "drag": frozenset(_DRAGS)}
@@ -87,6 +109,14 @@ class Glm:
 
 _THEIRS = {"point": "start_box", "hold": "hold_keys"}
 _OUR = {theirs: ours for ours, theirs in _THEIRS.items()}
+
+
+_REMARK = Parameter("element_info", {"type": "string"}, required=False)
+_WAY = (Parameter("direction", {"enum": list(_DIRECTIONS)}), Parameter("step", {"type": "integer", "minimum": 1, "maximum": 100}, False))
+
+
+def _textual(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": "string", "contentSchema": schema} if schema.get("type") == "array" else schema
 
 
 def _flat(value: Any) -> Any:

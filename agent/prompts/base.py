@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -19,6 +19,8 @@ from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools.base import Surface, Tool
 
+Constraint = Literal["actions", "off"]
+"""What a reply may be: one that holds an action of the protocol, or anything."""
 FOLDER = Path(__file__).parent
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 
@@ -48,7 +50,7 @@ class Prompt(Protocol):
         ...
 
     def generation(self) -> GenerationConfig:
-        """How this protocol is best answered: its length, whether to think, the tools to declare."""
+        """How this protocol is best answered: its length, whether to think, the tools to declare, the grammar of a reply."""
         ...
 
 

@@ -14,9 +14,12 @@ from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import compact_actions
 from tools.base import Surface
+from tools.grammar import Bounds, action_rules
 
 TASK_ROOM = 160
 HISTORY_ROOM = 60
+_BOUNDS = Bounds(text=64, items=4)
+"""Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 
 
 def compact_text(task: str, history: Sequence[str]) -> str:
@@ -53,7 +56,7 @@ class CompactPrompt:
         return Reply(self.actions.parse(completion.content))
 
     def generation(self) -> GenerationConfig:
-        return GenerationConfig(max_tokens=64)
+        return GenerationConfig(max_tokens=256, grammar=f"start: action\n{action_rules(self.actions, _BOUNDS)}")
 
 
 def make(surface: Surface) -> CompactPrompt:

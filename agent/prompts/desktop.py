@@ -16,10 +16,20 @@ from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import desktop_actions
 from tools.base import Surface
+from tools.grammar import action_rules, free_text
 
 _MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
 _LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
 _LABELS = re.compile(r"\A(?:[ \t*#]*+Thought[ \t*]*+:[ \t*]*+)+|^[ \t*#]*+Action[ \t*]*+:[ \t*]*+\Z", re.MULTILINE)
+_PROSE = 1000
+"""Characters that may be said before an action."""
+_REPLY = r"""start: PROSE? <|begin_of_box|> action <|end_of_box|> "\nMemory:\n[" (memory (", " memory){0,5})? "]"
+memory: "{" FACT ": " fact (", " FACT ": " fact){0,5} "}"
+fact: FACT | FIGURE | "true" | "false" | "null" | "[" (FACT (", " FACT){0,5})? "]"
+FACT: /"([^"\\\x00-\x1f]|\\(["\\\/bfnrt]|u[0-9a-f]{4})){0,300}"/ & ~/(?s:.*)<\|(?s:.*)/
+FIGURE: /-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?/
+"""
+"""A reply in llguidance's Lark: what is seen and why, the action in its box, the memory as a JSON list of objects."""
 _PLATFORMS: dict[Surface, str] = {"desktop": "Ubuntu", "browser": "A web browser: the screenshot shows its page"}
 
 
@@ -56,7 +66,8 @@ class DesktopPrompt:
         return Reply(action, f"{before}\n{after}".strip(), memory)
 
     def generation(self) -> GenerationConfig:
-        return GenerationConfig(max_tokens=8192, thinking=True)
+        grammar = f"{_REPLY}{free_text('PROSE', _PROSE)}{action_rules(self.actions)}"
+        return GenerationConfig(max_tokens=8192, thinking=True, grammar=grammar)
 
 
 def make(surface: Surface) -> DesktopPrompt:

@@ -10,6 +10,10 @@ from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message, ToolCall
 from tools import native_actions
 from tools.base import Surface
+from tools.grammar import action_rules, free_text
+
+_PROSE = 1000
+"""Characters that may be said before a call."""
 
 
 class ToolCallPrompt:
@@ -39,7 +43,8 @@ class ToolCallPrompt:
         return Reply(action, thought=unboxed(completion.content.partition("<tool_call>")[0]).strip())
 
     def generation(self) -> GenerationConfig:
-        return GenerationConfig(max_tokens=4096, thinking=True, tools=self.actions.schemas())
+        grammar = f"start: PROSE? action\n{free_text('PROSE', _PROSE)}{action_rules(self.actions)}"
+        return GenerationConfig(max_tokens=4096, thinking=True, tools=self.actions.schemas(), grammar=grammar)
 
     def _said(self, step: Step) -> Message:
         reasoning = step.completion.reasoning
