@@ -30,6 +30,8 @@ CHUNK = 256
 """Tokens of prompts read in a round in which others are decoding: a screenshot must not hold up their next token for long."""
 CHUNK_ALONE = 2048
 """The same in a round in which nobody waits; it bounds the memory for what is in between."""
+RESERVE = 64
+"""Tokens of a reply for which there must be room before it begins."""
 IDLE_SECONDS = 2.0
 """The engine's thread ends after so long without a request; the next one starts another."""
 
@@ -183,14 +185,14 @@ class Engine:
         busy = [other.sequence for other in self._active if other.sequence is not None]
         sequence, length = self._prefixes.take(request.layout, busy)
         sequence = sequence or Read.empty(KV(self._shape))
-        tokens = int(request.layout.kept[length:].sum()) + min(request.reply.stop.length, CHUNK)
+        tokens = int(request.layout.kept[length:].sum()) + min(request.reply.stop.length, RESERVE)
         if not self._prefixes.make_room(sequence.kv.bytes + sequence.kv.growth(tokens), self._used()):
             self._prefixes.give(sequence)
             if self._active:
                 self._full = True
                 return False
             needed = (sequence.kv.length + tokens) * self._shape.bytes_per_token
-            text = f"{needed / 2**20:,.0f} MiB of keys and values, and {self._prefixes.budget / 2**20:,.0f} MiB are allowed"
+            text = f"{needed / 2**20:,.1f} MiB of keys and values, and {self._prefixes.budget / 2**20:,.1f} MiB are allowed"
             self._end(request, CacheFull(f"The prompt needs {text}: send fewer screenshots or allow more memory."))
             return True
         request.sequence, request.read = sequence, length
@@ -247,7 +249,7 @@ class Engine:
         kv = request.sequence.kv
         with self._turn:
             if (more := kv.growth(end - request.read)) and not self._prefixes.make_room(more, self._used()):
-                allowed = f"{self._prefixes.budget / 2**20:,.0f} MiB"
+                allowed = f"{self._prefixes.budget / 2**20:,.1f} MiB"
                 self._end(
                     request, CacheFull(f"The reply outgrew the {allowed} allowed for keys and values: allow more, or answer fewer at once.")
                 )

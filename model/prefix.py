@@ -79,8 +79,6 @@ class PrefixCache:
             self.idle.remove(resting)
             found = resting
         else:
-            self.idle.remove(resting)
-            self.idle.append(resting)
             found = resting.fork(best)
         found.fit(layout, best)
         return found, best

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from model.base import Grid, ModelError
+from model.base import Grid, ModelError, PromptError
 
 FRAMES = 2  # a still image is a video of two equal frames
 
@@ -126,9 +126,9 @@ class FeatureCache:
 
 def _check_shape(width: int, height: int) -> None:
     if min(width, height) < 1:
-        raise ModelError(f"An image of {width}×{height} pixels has nothing to see.")
+        raise PromptError(f"An image of {width}×{height} pixels has nothing to see.")
     if max(width, height) / min(width, height) > 200:
-        raise ModelError(f"An image of {width}×{height} pixels is more than 200 times longer than wide: crop it first.")
+        raise PromptError(f"An image of {width}×{height} pixels is more than 200 times longer than wide: crop it first.")
 
 
 def _read(folder: Path) -> dict[str, Any]:

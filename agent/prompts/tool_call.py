@@ -47,11 +47,11 @@ class ToolCallPrompt:
         return GenerationConfig(max_tokens=4096, thinking=True, tools=self.actions.schemas(), grammar=grammar)
 
     def _said(self, step: Step) -> Message:
-        reasoning = step.completion.reasoning
+        reasoning, ids = step.completion.reasoning, step.completion.token_ids
         if step.action is None:
-            return Message("assistant", (unboxed(step.completion.content),), reasoning)
+            return Message("assistant", (unboxed(step.completion.content),), reasoning, token_ids=ids)
         call = self.actions.call(step.action)
-        return Message("assistant", (step.thought,) if step.thought else (), reasoning, (ToolCall(call.name, call.arguments),))
+        return Message("assistant", (step.thought,) if step.thought else (), reasoning, (ToolCall(call.name, call.arguments),), ids)
 
 
 def make(surface: Surface) -> ToolCallPrompt:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from model.base import GenerationConfig, ModelError
-from model.decode import Sampler, Stop, barring, decode, greedy
-from model.pointing import Pointing, smooth
+from model.decode import Reply, Sampler, Stop, Thinking, greedy
+from model.pointing import Coordinates, Pointing, smooth
 from tests.model import checkpoints
 
 LOGITS = torch.tensor([0.0, 3.0, 1.0, 2.0])
@@ -29,9 +31,9 @@ def test_greedy_takes_the_likeliest_token_and_the_first_of_equals() -> None:
 
 def test_a_barred_token_is_never_chosen_and_the_logits_stay_as_they_were() -> None:
     logits = LOGITS.clone()
-    assert barring(1, greedy)(logits) == 3
-    sampler = barring(1, Sampler(GenerationConfig(temperature=1.0, seed=0)))
-    assert {sampler(logits) for _ in range(200)} == {0, 2, 3}
+    assert decode(lambda ids: logits, Reply(greedy, Stop((), 1, LATE), (1,))) == [3]
+    drawn = decode(lambda ids: logits, Reply(Sampler(GenerationConfig(temperature=1.0, seed=0)), Stop((), 200, LATE), (1,)))
+    assert set(drawn) == {0, 2, 3}
     assert torch.equal(logits, LOGITS)
 
 
@@ -62,24 +64,49 @@ def test_settings_out_of_range_are_refused(temperature: float, top_p: float) -> 
         Sampler(GenerationConfig(temperature=temperature, top_p=top_p))
 
 
+def decode(model: Callable[[list[int]], torch.Tensor], reply: Reply) -> list[int]:
+    """The tokens of a reply by a model that gives logits for the tokens so far."""
+    reply.begin()
+    while not reply.reason:
+        reply.next(model(reply.ids))
+    return reply.ids
+
+
 def count_up(ids: list[int]) -> torch.Tensor:
-    """A model that always follows n with n + 1."""
-    return torch.eye(10)[ids[-1] + 1]
+    """A model that always follows n with n + 1, and begins with 1."""
+    return torch.eye(10)[ids[-1] + 1 if ids else 1]
+
+
+def counted(stop: Stop) -> tuple[list[int], str | None]:
+    reply = Reply(greedy, stop)
+    return decode(count_up, reply), reply.reason
 
 
 def test_a_reply_ends_with_its_stop_token_or_its_length_or_its_time() -> None:
-    first = torch.eye(10)[1]
-    assert decode(first, count_up, greedy, Stop({4}, 9, LATE)) == ([1, 2, 3, 4], "stop")
-    assert decode(first, count_up, greedy, Stop({4}, 2, LATE)) == ([1, 2], "length")
-    assert decode(first, count_up, greedy, Stop({4}, 4, LATE)) == ([1, 2, 3, 4], "stop")
-    assert decode(first, count_up, greedy, Stop({4}, 9, 0.0)) == ([1], "time")
-    assert decode(first, count_up, greedy, Stop({4}, 0, LATE)) == ([], "length")
+    assert counted(Stop({4}, 9, LATE)) == ([1, 2, 3, 4], "stop")
+    assert counted(Stop({4}, 2, LATE)) == ([1, 2], "length")
+    assert counted(Stop({4}, 4, LATE)) == ([1, 2, 3, 4], "stop")
+    assert counted(Stop({4}, 9, 0.0)) == ([1], "time")
+    assert counted(Stop({4}, 0, LATE)) == ([], "length")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_no_numbers_are_an_error_not_an_answer(value: float) -> None:
     with pytest.raises(ModelError, match="not finite"):
-        decode(torch.tensor([0.0, value]), count_up, greedy, Stop((), 3, LATE))
+        Reply(greedy, Stop((), 3, LATE)).next(torch.tensor([0.0, value]))
+
+
+def test_a_thought_ends_by_itself_or_with_its_budget_and_what_follows_is_free() -> None:
+    by_itself = Reply(greedy, Stop({9}, 20, LATE), thinking=Thinking(3))
+    assert (decode(count_up, by_itself), by_itself.forced) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], 0)
+    closed = Reply(greedy, Stop({9}, 20, LATE), thinking=Thinking(7, budget=2), logprobs_wanted=True)
+    assert (decode(count_up, closed), closed.forced) == ([1, 2, 7, 8, 9], 1)
+    assert [value == 0.0 for value in closed.logprobs] == [False, False, True, False, False]
+
+
+def test_forced_tokens_never_make_a_reply_longer_than_allowed() -> None:
+    reply = Reply(greedy, Stop({9}, 3, LATE), thinking=Thinking(7, budget=3))
+    assert (decode(count_up, reply), reply.reason) == ([1, 2, 3], "length")
 
 
 TOKENIZER = checkpoints.tokenizer(thousandths=True)
@@ -117,3 +144,26 @@ def test_smoothing_needs_an_odd_width_and_single_tokens() -> None:
         Pointing(TOKENIZER.token_to_id, 24)
     with pytest.raises(ModelError, match=r"'\[0'"):
         Pointing(checkpoints.tokenizer().token_to_id, 25)
+
+
+def test_a_coordinate_is_as_sure_as_the_model_was_of_its_place() -> None:
+    coordinates = Coordinates(TOKENIZER.token_to_id, TOKENIZER.decode)
+    logits = torch.full((TOKENIZER.get_vocab_size(),), -30.0)
+    for n, probability in ((400, 0.5), (405, 0.25), (700, 0.25)):
+        logits[coordinate(f",{n}")] = math.log(probability)
+    found = coordinates([7, coordinate(",400")], logits)
+    assert found is not None
+    assert (found.index, found.value) == (1, 400)
+    assert found.probability == pytest.approx(0.75)
+    assert coordinates([7, 8], logits) is None
+
+
+def test_a_number_is_a_coordinate_only_behind_a_bracket_or_a_comma() -> None:
+    numbers = {str(n): n for n in range(1000)}
+    coordinates = Coordinates(numbers.get, lambda ids: "".join("[" if i == 1000 else "x" for i in ids))
+    logits = torch.zeros(1001)
+    assert coordinates([1001, 5], logits) is None
+    assert coordinates([5], logits) is None
+    found = coordinates([1000, 5], logits)
+    assert found is not None
+    assert (found.value, found.probability) == (5, pytest.approx(18 / 1000))
