@@ -67,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """waiting, active: requests; sequences: at rest; kv_bytes: of all of them; feature_bytes: of encoded images; rounds: since the start."""
+    """waiting, active: requests; sequences: at rest; kv_bytes: of all of them; feature_bytes: of encoded images; rounds: so far."""
 
     waiting: int
     active: int
@@ -108,7 +108,7 @@ class Engine:
         return EngineStats(waiting, active, sequences, used, self._features.bytes, self._rounds)
 
     def answer(self, request: Request) -> None:
-        """Wait until a request is answered: its reply is then complete. Raises what it failed with; ends it when the wait is interrupted."""
+        """Wait until a request is answered: its reply is then complete. Raises what it failed with; an interrupted wait ends it."""
         with self._turn:
             self._waiting.append(request)
             if self._thread is None:

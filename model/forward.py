@@ -1,4 +1,4 @@
-"""One forward over the tokens of several sequences: what it takes, and how the library's own model does it. Knows no prompts, no replies."""
+"""One forward over the tokens of several sequences: what it takes, and how the library's own model does it. Knows no prompts."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ class LibraryForward:
             self._model.set_experts_implementation(usual)
 
 
-class _Rows(DynamicLayer):  # type: ignore[misc]  # the library's classes are untyped here
+class _Rows(DynamicLayer):  # type: ignore[no-untyped-call]  # the library's classes have untyped hooks
     """One layer of the library's cache over the sequences' own memory, padded on the left to the longest."""
 
     def __init__(self, rows: Sequence[Row], layer: int, longest: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._rows, self._layer, self._longest = rows, layer, longest
 
     def get_seq_length(self) -> int:

@@ -47,7 +47,8 @@ class Glm4vMoe:
         self.name = name
         self.cache_bytes: int | None = None
         self._lean = True
-        self._lock, self._engine = threading.Lock(), None
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
         self._coordinates = Coordinates(tokens.id, tokens.decode)
         self._greedy: Choose = greedy
         self.settings: Mapping[str, Any] = {}
@@ -98,8 +99,10 @@ class Glm4vMoe:
         return int(self.model.config.get_text_config(decoder=True).max_position_embeddings)
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
-        """Answer; from any thread, and together with what other threads ask. Raises PromptError when the prompt cannot be read, GrammarError,
-        CacheFull, OutOfMemory, Cancelled, or else ModelError."""
+        """Answer; from any thread, together with what other threads ask.
+
+        Raises PromptError when the prompt cannot be read, GrammarError, CacheFull, OutOfMemory, Cancelled, or else ModelError.
+        """
         prompt = assemble(messages, config, self.tokens, self.preprocessor.grid, self.preprocessor.merge)
         room = self.context - len(prompt)
         if room < 1:
@@ -174,7 +177,8 @@ class Glm4vMoe:
         embed, device = self.model.get_input_embeddings(), self.model.device
 
         def embedded(ids: torch.Tensor) -> torch.Tensor:
-            return embed(ids.to(device))
+            found: torch.Tensor = embed(ids.to(device))
+            return found
 
         def encoded(image: Image.Image, grid: Grid) -> torch.Tensor:
             return self.forward.features(self.preprocessor.frame(image), grid)

@@ -74,7 +74,8 @@ class Layout:
 def lay_out(prompt: Prompt, evicted: int = 0, merge: int = 2) -> Layout:
     """The layout of a prompt. evicted: so many of its first images are no longer read, though their places stay."""
     ids = np.array(prompt.ids, dtype=np.int64)
-    keys, kept, images, at = ids.copy(), np.ones(len(ids), dtype=bool), [], 0
+    keys, kept, at = ids.copy(), np.ones(len(ids), dtype=bool), 0
+    images: list[PlacedImage] = []
     for segment in prompt.segments:
         length = segment.length if isinstance(segment, ImageSegment) else len(segment)
         if isinstance(segment, ImageSegment):

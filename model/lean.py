@@ -90,7 +90,9 @@ class Experts:
         counts = torch.bincount(flat, minlength=len(self.gate_up)).tolist()
         shares, inputs = weights.reshape(-1, 1)[order].to(x.dtype), x[tokens]
         outputs = [
-            gated(mine, self.gate_up[expert], self.down[expert]) for expert, mine in enumerate(inputs.split(counts)) if counts[expert]
+            gated(mine, self.gate_up[expert], self.down[expert])
+            for expert, mine in enumerate(torch.split(inputs, counts))
+            if counts[expert]
         ]
         return out.index_add_(0, tokens, torch.cat(outputs).mul_(shares))
 
@@ -119,7 +121,7 @@ class Layer:
         turn(qkv[:, : heads + kv_heads], *rotary)
         outputs, at = [], 0
         for (kv, count), mask in zip(rows, masks, strict=True):
-            q, k, v = (part.transpose(0, 1) for part in qkv[at : at + count].split((heads, kv_heads, kv_heads), 1))
+            q, k, v = (part.transpose(0, 1) for part in torch.split(qkv[at : at + count], [heads, kv_heads, kv_heads], 1))
             outputs.append(attend(q, *kv.write(self.index, k, v), mask))
             at += count
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

@@ -37,6 +37,7 @@ CONTROLS = (
     CALL, CALL_END, RESPONSE, RESPONSE_END, KEY, KEY_END, VALUE, VALUE_END, BOX, BOX_END,
 )  # fmt: skip
 
+
 @dataclass(frozen=True, slots=True)
 class Spelled:
     """Parts that a model wrote, and the tokens it wrote them in."""

@@ -93,7 +93,7 @@ class Preprocessor:
         return frame.view(len(frame), 3, 1, -1).expand(-1, -1, FRAMES, -1).reshape(len(frame), -1)
 
     def frame(self, image: Image.Image) -> torch.Tensor:
-        """float32 (rows · columns, channels · patch · patch): one of the two equal frames; patches that merge into a token are neighbours."""
+        """float32 (rows · columns, channels · patch · patch): one of the two equal frames; what merges into one token stands together."""
         size, p, m = self.size(*image.size), self.patch, self.merge
         image = image.convert("RGB")
         pixels = np.asarray(image if image.size == size else image.resize(size, Image.Resampling.BICUBIC))

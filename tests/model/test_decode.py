@@ -166,4 +166,5 @@ def test_a_number_is_a_coordinate_only_behind_a_bracket_or_a_comma() -> None:
     assert coordinates([5], logits) is None
     found = coordinates([1000, 5], logits)
     assert found is not None
-    assert (found.value, found.probability) == (5, pytest.approx(18 / 1000))
+    assert found.value == 5
+    assert found.probability == pytest.approx(18 / 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,11 @@ Trajectory = list[Message]
 
 
 @pytest.fixture
-def own(checkpoint: Path) -> Iterator[Glm4vMoe]:
+def own(checkpoint: Path) -> Glm4vMoe:
     """A model whose engine has read nothing yet."""
     from model.glm4v_moe import Glm4vMoe
 
-    yield Glm4vMoe.load(checkpoint)
+    return Glm4vMoe.load(checkpoint)
 
 
 def begin(noise: Noise, seed: int = 0) -> Trajectory:
@@ -97,9 +97,10 @@ def test_a_reply_told_again_is_told_in_the_tokens_it_was_written_in_if_they_spel
     spelled = prompt_of(own, after(messages, said, noise(1)))
     assert tuple(spelled.ids)[len(prompt_of(own, messages)) :][: len(said.token_ids)] == said.token_ids
     other = replace(said, content="something else")
-    assert prompt_of(own, after(messages, other, noise(1))).ids == prompt_of(
-        own, [*messages, Message("assistant", ("something else",)), Message("tool", ("clicked", noise(1)))]
-    ).ids
+    assert (
+        prompt_of(own, after(messages, other, noise(1))).ids
+        == prompt_of(own, [*messages, Message("assistant", ("something else",)), Message("tool", ("clicked", noise(1)))]).ids
+    )
 
 
 def test_the_same_screenshot_is_encoded_once(own: Glm4vMoe, noise: Noise) -> None:
@@ -160,7 +161,7 @@ def test_together_each_is_answered_as_alone(model: Glm4vMoe, own: Glm4vMoe, nois
     configs = [replace(CONFIG, max_tokens=4 + 5 * i, temperature=float(i % 2), seed=i) for i in range(5)]
     alone = [fresh(model).generate(messages, config) for messages, config in zip(asked, configs, strict=True)]
     before = own.engine.stats.rounds
-    together = in_threads(*(lambda i=i: own.generate(asked[i], configs[i]) for i in range(5)))  # type: ignore[misc]
+    together = in_threads(*(lambda i=i: own.generate(asked[i], configs[i]) for i in range(5)))
     for found, expected in zip(together, alone, strict=True):
         same(found, expected)
     assert own.engine.stats.rounds - before < sum(len(found.token_ids) for found in alone)  # fewer forwards than tokens: they were shared
@@ -168,7 +169,7 @@ def test_together_each_is_answered_as_alone(model: Glm4vMoe, own: Glm4vMoe, nois
 
 def test_many_samples_of_one_prompt_read_it_once(own: Glm4vMoe, noise: Noise) -> None:
     messages = [Message("user", (noise(0, 500, 400), "What is this?"))]
-    best_of = in_threads(*(lambda i=i: own.generate(messages, replace(CONFIG, temperature=1.0, seed=i)) for i in range(4)))  # type: ignore[misc]
+    best_of = in_threads(*(lambda i=i: own.generate(messages, replace(CONFIG, temperature=1.0, seed=i)) for i in range(4)))
     assert sorted(said.cached_tokens for said in best_of)[1:] == [len(prompt_of(own, messages)) - 1] * 3
     assert len({said.token_ids for said in best_of}) > 1
 
@@ -251,8 +252,8 @@ def test_a_request_for_which_memory_does_not_suffice_fails_alone(model: Glm4vMoe
     own.engine.forget()
     shape = KVShape.of(own.model)
     own._engine = Engine(Cramped(own.forward, 60), shape, own.model.get_input_embeddings(), encode, 10**9, 10**9)
-    calls = [lambda: own.generate([Message("user", (noise(0, 600, 600),))], CONFIG), *(lambda i=i: own.generate(begin(noise, i), CONFIG) for i in (1, 2))]  # type: ignore[misc]  # noqa: E501
-    found = in_threads(*calls)
+    large = [Message("user", (noise(0, 600, 600),))]
+    found = in_threads(*(lambda asked=asked: own.generate(asked, CONFIG) for asked in (large, begin(noise, 1), begin(noise, 2))))
     assert isinstance(found[0], OutOfMemory)
     for i in (1, 2):
         same(found[i], fresh(model).generate(begin(noise, i), CONFIG))

@@ -211,7 +211,7 @@ def test_the_lean_forward_keeps_away_from_what_it_does_not_compute(checkpoint: A
     assert not LeanForward.fits(Glm4vMoe.load(checkpoint, dtype="bfloat16").model)
 
 
-def test_weights_laid_side_by_side_stay_the_library_s_own_and_are_saved_as_they_were(model: Glm4vMoe, checkpoint: Any, tmp_path: Any) -> None:
+def test_weights_laid_side_by_side_are_saved_as_they_were(model: Glm4vMoe, checkpoint: Any, tmp_path: Any) -> None:
     from safetensors.torch import load_file
 
     LeanForward(model.model)
