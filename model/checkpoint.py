@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from re import fullmatch
 from typing import Any
 
 from model.base import ModelError
 
-FILES = ["*.json", "*.safetensors", "*.jinja"]
+FILES = ("*.json", "*.safetensors", "*.jinja")
+INDEX = "model.safetensors.index.json"
+PLAIN = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
+"""Types of weights that are no quantization, as safetensors names them, and their bytes."""
 
 
-def find(path_or_id: str | Path, offline: bool) -> Path:
-    """The folder of a checkpoint, downloaded first when a hub id is given. Raises ModelError."""
+def find(path_or_id: str | Path, offline: bool, files: Sequence[str] = FILES) -> Path:
+    """The folder of a checkpoint; of a hub id, these files are downloaded first. Raises ModelError."""
     folder = _expanded(Path(path_or_id))
     if folder.is_dir():
         return folder
     if isinstance(path_or_id, Path) or folder.exists() or not fullmatch(r"[\w.-]+/[\w.-]+", path_or_id) or path_or_id.startswith("."):
         raise ModelError(f"There is no folder {path_or_id}: give the folder of a Glm4vMoe checkpoint or a hub id such as zai-org/GLM-4.5V.")
-    return _download(path_or_id, offline)
+    return _download(path_or_id, offline, files)
 
 
 def _expanded(path: Path) -> Path:
@@ -35,11 +38,11 @@ def _expanded(path: Path) -> Path:
         return path
 
 
-def _download(repo: str, offline: bool) -> Path:
+def _download(repo: str, offline: bool, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(repo, allow_patterns=FILES, local_files_only=offline))
+        return Path(snapshot_download(repo, allow_patterns=list(files), local_files_only=offline))
     except (OSError, ValueError) as error:  # the hub's errors and its client's are OSErrors; a bad name is a ValueError
         why = "offline, and it is not in the hub's cache" if offline else f"the hub says: {in_one_line(error)}"
         raise ModelError(f"There is no folder {repo}, and no model of that name can be had ({why}).") from error
@@ -69,23 +72,44 @@ def read_json(file: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What a checkpoint's safetensors headers say: how many numbers, and the type most of them are stored in ("BF16", "F32" …)."""
+    """What a checkpoint's safetensors headers say.
+
+    parameters: how many numbers; stored: the type of most of them ("BF16", "F32" …); sizes: bytes by type.
+    """
 
     parameters: int
     stored: str
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def inspect(cls, folder: Path) -> Weights:
         """Reads headers only. Raises ModelError naming the file that is missing, cut short or damaged."""
-        counts: dict[str, int] = {}
-        for name in _weight_files(folder):
-            for kind, shape in _tensors(folder / name):
-                counts[kind] = counts.get(kind, 0) + math.prod(shape)
-        return cls(sum(counts.values()), max(counts, key=lambda kind: counts[kind], default="F32"))
+        counts, sizes = dict[str, int](), dict[str, int]()
+        for tensor in tensors(folder):
+            counts[tensor.kind] = counts.get(tensor.kind, 0) + math.prod(tensor.shape)
+            sizes[tensor.kind] = sizes.get(tensor.kind, 0) + tensor.size
+        return cls(sum(counts.values()), max(counts, key=lambda kind: counts[kind], default="F32"), sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Where a tensor lies. kind: its type as safetensors names it; size: in bytes."""
+
+    name: str
+    file: Path
+    kind: str
+    shape: tuple[int, ...]
+    size: int
+
+
+def tensors(folder: Path) -> Iterator[Tensor]:
+    """All of a checkpoint, by their files' headers. Raises ModelError naming the file that is missing, cut short or damaged."""
+    for name in _weight_files(folder):
+        yield from _tensors(folder / name)
 
 
 def _weight_files(folder: Path) -> list[str]:
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if not index.is_file():
         return ["model.safetensors"]
     try:
@@ -94,8 +118,8 @@ def _weight_files(folder: Path) -> list[str]:
         raise ModelError(f"{index} names no files of weights: copy it again from the model's own repository.") from error
 
 
-def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
-    """(type, shape) of every tensor; format: 8 bytes of header length, a JSON header, the numbers (github.com/huggingface/safetensors)."""
+def _tensors(file: Path) -> list[Tensor]:
+    """Format: 8 bytes of header length, a JSON header, the numbers (github.com/huggingface/safetensors)."""
     if not file.is_file():
         raise ModelError(f"{file.parent} lacks its weights, {file.name}: copy that file from where the checkpoint came from.")
     try:
@@ -103,13 +127,17 @@ def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
             length = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(min(length, file.stat().st_size)))
         header.pop("__metadata__", None)
-        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-        found = [(str(tensor["dtype"]), list(tensor["shape"])) for tensor in header.values()]
+        spans = {name: tensor["data_offsets"] for name, tensor in header.items()}
+        end = max((last for _, last in spans.values()), default=0)
+        found = [
+            Tensor(name, file, str(tensor["dtype"]), tuple(tensor["shape"]), spans[name][1] - spans[name][0])
+            for name, tensor in header.items()
+        ]
     except (OSError, ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"{file} is cut short or damaged, its header cannot be read: copy it again.") from error
     if (size := file.stat().st_size) != 8 + length + end:
         raise ModelError(f"{file} is cut short or damaged, it has {size:,} bytes and should have {8 + length + end:,}: copy it again.")
-    yield from found
+    return found
 
 
 def in_one_line(error: Exception) -> str:
