@@ -92,6 +92,6 @@ class Matcher:
 
 def _check(matcher: LLMatcher, what: str) -> None:
     if matcher.is_error():
-        nothing = matcher.stop_reason().startswith("NoExtension")
-        reason = "no token of this model satisfies it" if nothing else " ".join(matcher.get_error().split())[:200]
+        told = matcher.get_error()
+        reason = "no token of this model satisfies it" if told.startswith("NoExtension") else " ".join(told.split())[:200]
         raise GrammarError(f"{what}: {reason}.")

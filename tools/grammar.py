@@ -21,43 +21,75 @@ from tools.codec import CallText, literal, unquoted
 
 _LARGEST = 10**9 - 1
 """No number goes beyond it that has no bound of its own."""
-_NO_BOX = r"~/(?s:.*)<\|(?s:.*)/"
-_NO_TAG = r"~/(?s:.*)<\/?(arg_key|arg_value|tool_call)>(?s:.*)/"
+_TAGS = tuple(f"{slash}{tag}>" for slash in ("", "/") for tag in ("arg_key", "arg_value", "tool_call"))
+_RUN = 32
+"""So many times in a row a string may begin what it must not hold, such as "<<<<"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may be written, so that any model comes to an end. text: characters of a string. items: of a list, keys of a combination."""
+    """How much may be written, so that even a model that knows nothing comes to an end.
 
+    prose: characters said beside an action. text: characters of an argument. item, items: characters of an item of a list, and items of it;
+    of keys joined by +, too.
+    """
+
+    prose: int = 600
     text: int = 1000
-    items: int = 12
+    item: int = 200
+    items: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Characters:
+    """What a string is made of: any character outside of a regular expression's class, and escapes. never: what must not follow a "<"."""
+
+    outside: str
+    escapes: str
+    never: tuple[str, ...]
+
+    def some(self, least: int, most: int) -> str:
+        """A regular expression for so many of them. Without negation, whose cost grows beyond measure with the length."""
+        begun, turned = self._after(self.never)
+        one = f"[^<{self.outside}]{self.escapes}|(<{begun}){{0,{_RUN}}}<{turned}"
+        alone = f"|(<{begun}){{1,{_RUN}}}" if least == 1 else ""
+        return f"(({one}){{{least},{most}}}(<{begun}){{0,{_RUN}}}{alone})"
+
+    def _after(self, words: Iterable[str]) -> tuple[str, str]:
+        """What may follow a "<": a beginning of a word that another "<" or the end cuts off, and one that turns into something else."""
+        rests: dict[str, list[str]] = {}
+        for word in words:
+            rests.setdefault(word[0], []).append(word[1:])
+        longer = {_escaped(first): self._after(rest) for first, rest in rests.items() if "" not in rest}
+        others = f"[^<{self.outside}{''.join(map(_escaped, rests))}]{self.escapes}"
+        begun = "|".join(f"{first}{more[0]}" for first, more in longer.items())
+        turned = "|".join([others, *(f"{first}{more[1]}" for first, more in longer.items())])
+        return f"({begun})?" if begun else "", f"({turned})"
 
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """How a format writes values. written: a value that is known. quote: what stands around a string. character, json_character: regular
-    expressions for one of a string, and for one of a JSON string within it. never: what no string may match, as a terminal."""
+    """How a format writes values. written: one that is known. quote: what stands around a string. text, item: of a string, of a JSON string
+    that stands in one."""
 
     written: Callable[[Any], str]
     quote: str
-    character: str
-    json_character: str
-    never: str
+    text: _Characters
+    item: _Characters
 
 
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CALL_TEXT = _Spelling(
     literal,
     "'",
-    r"""[^'\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\\(['"\\nrt]|x[0-9a-f]{2}|u202[89])""",
-    r"""[^"'\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\\('|x(3c|7f|[89][0-9a-f])|u202[89])|\\\\(\\\\|["bfnrt]|u00[01][0-9a-f])""",
-    _NO_BOX,
+    _Characters(rf"'\\{_UNSEEN}", r"""|\\(['"\\nrt]|x[0-9a-f]{2}|u202[89])""", ("|",)),
+    _Characters(rf"""'"\\{_UNSEEN}""", r"""|\\('|x(3c|7f|[89][0-9a-f])|u202[89])|\\\\(\\\\|["bfnrt]|u00[01][0-9a-f])""", ("|",)),
 )
 _TOOL_CALL = _Spelling(
     unquoted,
     "",
-    r"(?s:.)",
-    r"""[^"\\\x00-\x1f]|\\(["\\bfnrt]|u00[01][0-9a-f])|<\\(\\\\)*\/?(arg_key|arg_value|tool_call)>""",
-    _NO_TAG,
+    _Characters("", "", _TAGS),
+    _Characters(r""""\\\x00-\x1f""", r"""|\\(["\\\/abfnrt]|u00[01][0-9a-f])""", _TAGS),  # an escaped tag begins with \a, \t or \/
 )
 
 
@@ -71,7 +103,7 @@ def action_rules(space: ActionSpace, bounds: Bounds = Bounds()) -> str:
 
 def free_text(name: str, most: int) -> str:
     """A terminal of 1 to `most` characters in which no box token and no tag of a call is spelled out."""
-    return _lines({name: f"/(?s:.){{1,{most}}}/ & {_NO_BOX} & {_NO_TAG}"})
+    return _lines({name: f"/{_Characters('', '', ('|', *_TAGS)).some(1, most)}/"})
 
 
 def _lines(rules: Mapping[str, str]) -> str:
@@ -126,10 +158,9 @@ class _Values:
             more = f' ("+" {key}){{0,{self.bounds.items - 1}}}' if schema["format"] == "keys" else ""
             return self._terminal("KEYS" if more else "ONE_KEY", self._quoted(f"{key}{more}"))
         least, most = schema.get("minLength", 0), min(self.bounds.text, schema.get("maxLength", self.bounds.text))
-        if spelling.quote:
-            return self._terminal("TEXT", f"/{spelling.quote}({spelling.character}){{{least},{most}}}{spelling.quote}/ & {spelling.never}")
-        some = self._terminal("TEXT", f"/({spelling.character}){{{max(least, 1)},{most}}}/ & {spelling.never}")
-        return some if least else f"{some}?"  # a terminal must not be empty
+        mark = spelling.quote
+        text = self._terminal("TEXT", f"/{mark}{spelling.text.some(least if mark else max(least, 1), most)}{mark}/")
+        return text if least or mark else f"{text}?"  # a terminal must not be empty
 
     def _quoted(self, body: str) -> str:
         mark = self.spelling.quote
@@ -150,8 +181,8 @@ class _Values:
             case "number":
                 return self._terminal("NUMBER", f"/{_numbers(schema)}/")
             case "string":
-                most = min(self.bounds.text, schema.get("maxLength", self.bounds.text))
-                return self._terminal("ITEM", f'/"({self.spelling.json_character}){{0,{most}}}"/ & {self.spelling.never}')
+                most = min(self.bounds.item, schema.get("maxLength", self.bounds.item))
+                return self._terminal("ITEM", f'/"{self.spelling.item.some(0, most)}"/')
             case "array":
                 item, least = self._plain(schema["items"], comma), schema.get("minItems", 0)
                 most = max(least, min(self.bounds.items, schema.get("maxItems", self.bounds.items)))
@@ -169,6 +200,10 @@ class _Values:
 
 def _fixed(text: str) -> str:
     return json.dumps(text)
+
+
+def _escaped(character: str) -> str:
+    return character if character.isalnum() or character in "_>" else f"\\{character}"
 
 
 def _times(least: int, most: int) -> str:

@@ -16,17 +16,15 @@ from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import desktop_actions
 from tools.base import Surface
-from tools.grammar import action_rules, free_text
+from tools.grammar import Bounds, action_rules, free_text
 
 _MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
 _LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
 _LABELS = re.compile(r"\A(?:[ \t*#]*+Thought[ \t*]*+:[ \t*]*+)+|^[ \t*#]*+Action[ \t*]*+:[ \t*]*+\Z", re.MULTILINE)
-_PROSE = 1000
-"""Characters that may be said before an action."""
 _REPLY = r"""start: PROSE? <|begin_of_box|> action <|end_of_box|> "\nMemory:\n[" (memory (", " memory){0,5})? "]"
 memory: "{" FACT ": " fact (", " FACT ": " fact){0,5} "}"
 fact: FACT | FIGURE | "true" | "false" | "null" | "[" (FACT (", " FACT){0,5})? "]"
-FACT: /"([^"\\\x00-\x1f]|\\(["\\\/bfnrt]|u[0-9a-f]{4})){0,300}"/ & ~/(?s:.*)<\|(?s:.*)/
+FACT: /"([^"\\\x00-\x1f<]|\\(["\\\/bfnrt]|u[0-9a-f]{4})|<{1,9}([^"\\\x00-\x1f<|]|\\["\\\/bfnrt])){0,300}<{0,9}"/
 FIGURE: /-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?/
 """
 """A reply in llguidance's Lark: what is seen and why, the action in its box, the memory as a JSON list of objects."""
@@ -37,13 +35,21 @@ class DesktopPrompt:
     """One message: task, actions, history, memory, notes, and last the screenshot at full size.
 
     notes: what a user wants to say about the machine. platform: what the model is told it works at. window: so many past screenshots are
-    shown, at half their width and height; older ones are left out.
+    shown, at half their width and height; older ones are left out. bounds: of a reply's grammar.
     """
 
     name = "desktop"
 
-    def __init__(self, surface: Surface, *, notes: str = "", platform: str = "", window: int = 4) -> None:
-        self.actions = desktop_actions(surface)
+    def __init__(
+        self,
+        surface: Surface,
+        *,
+        notes: str = "",
+        platform: str = "",
+        window: int = 4,
+        bounds: Bounds = Bounds(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.actions, self.bounds = desktop_actions(surface), bounds
         self.notes, self.window = notes, window
         self.platform = platform or _PLATFORMS[surface]
         self._words = wording(self.name)
@@ -66,7 +72,7 @@ class DesktopPrompt:
         return Reply(action, f"{before}\n{after}".strip(), memory)
 
     def generation(self) -> GenerationConfig:
-        grammar = f"{_REPLY}{free_text('PROSE', _PROSE)}{action_rules(self.actions)}"
+        grammar = f"{_REPLY}{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
         return GenerationConfig(max_tokens=8192, thinking=True, grammar=grammar)
 
 

@@ -10,22 +10,19 @@ from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message, ToolCall
 from tools import native_actions
 from tools.base import Surface
-from tools.grammar import action_rules, free_text
-
-_PROSE = 1000
-"""Characters that may be said before a call."""
+from tools.grammar import Bounds, action_rules, free_text
 
 
 class ToolCallPrompt:
     """A system turn; the task with the first screenshot; for each step the reply, and a tool turn with its result and the next screenshot.
 
-    A reply without a readable call stays as it was written, and its tool turn says what was wrong with it.
+    A reply without a readable call stays as it was written, and its tool turn says what was wrong with it. bounds: of a reply's grammar.
     """
 
     name = "tool_call"
 
-    def __init__(self, surface: Surface) -> None:
-        self.actions = native_actions(surface)
+    def __init__(self, surface: Surface, *, bounds: Bounds = Bounds()) -> None:  # noqa: B008  (frozen)
+        self.actions, self.bounds = native_actions(surface), bounds
         self._words = wording(self.name)
 
     def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
@@ -43,8 +40,8 @@ class ToolCallPrompt:
         return Reply(action, thought=unboxed(completion.content.partition("<tool_call>")[0]).strip())
 
     def generation(self) -> GenerationConfig:
-        grammar = f"start: PROSE? action\n{free_text('PROSE', _PROSE)}{action_rules(self.actions)}"
-        return GenerationConfig(max_tokens=4096, thinking=True, tools=self.actions.schemas(), grammar=grammar)
+        grammar = f"start: PROSE? action\n{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
+        return GenerationConfig(max_tokens=8192, thinking=True, tools=self.actions.schemas(), grammar=grammar)
 
     def _said(self, step: Step) -> Message:
         reasoning, ids = step.completion.reasoning, step.completion.token_ids
