@@ -72,6 +72,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
+models = typer.Typer(help="Look at checkpoints and convert them.", rich_markup_mode=None)
+app.add_typer(models, name="model")
+
 ModelOption = Annotated[
     str, typer.Option("--model", help="tiny (the embedded one), a checkpoint folder, or a hub id such as zai-org/GLM-4.5V.")
 ]
@@ -244,6 +247,51 @@ def train(
     fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
     if (data / DATASET).exists():
         copy(data / DATASET, out / DATASET)  # what a checkpoint was trained on goes with it
+
+
+@models.command("inspect")
+def inspect_model(
+    model: Annotated[str, typer.Argument(help="A checkpoint folder, a hub id, tiny, or a released one by name: glm-4.5v, glm-4.6v.")],
+    size: Annotated[
+        list[str] | None, typer.Option(help="Of screenshots, such as 1920x1080; several are told, the first is fitted.")
+    ] = None,
+    screenshots: Annotated[int, typer.Option(min=0, help="How many a conversation holds, for what fits where.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown, without this machine.")] = False,
+) -> None:
+    """Say what a model is and what it needs: parameters, bytes, screenshots, what fits where. Weights are neither read nor downloaded."""
+    import json
+
+    from rich.console import Console
+
+    from model import embedded_path
+    from model.inspect import inspect, rich_table
+    from model.machines import MACHINES
+
+    sizes = [found for text in size or () if (found := _size(text))]
+    seen = inspect(embedded_path() if model == "tiny" else model, sizes, screenshots, MACHINES if markdown else None)
+    if as_json or markdown:
+        print(json.dumps(seen.facts(), indent=2, ensure_ascii=False) if as_json else seen.markdown(), end="\n" if as_json else "")
+        return
+    console = Console()
+    for table in seen.tables():
+        console.print(rich_table(table))
+    print(*seen.notes, f"Sizes are those of {seen.source}.", sep="\n")
+
+
+@models.command("convert")
+def convert_model(
+    model: Annotated[str, typer.Argument(help="A checkpoint folder, a hub id, or tiny.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; empty or not there yet.")],
+    dtype: Annotated[str, typer.Option(help="stored (as it is), float32, bfloat16 or float16.")] = "stored",
+    shard_gb: Annotated[float, typer.Option(min=0.001, help="Gigabytes of one file of weights.")] = 5.0,
+) -> None:
+    """Rewrite a checkpoint so that it loads fast: experts fused, as the library holds them. For glimpse and transformers only."""
+    from model import embedded_path
+    from model.convert import convert
+
+    source = embedded_path() if model == "tiny" else model
+    print(convert(source, out, dtype=dtype, shard_bytes=int(shard_gb * 1e9)))  # type: ignore[arg-type]  # convert checks the name
 
 
 @app.command()

@@ -112,7 +112,9 @@ def _write_weights(named: Iterable[tuple[str, torch.Tensor]], work: Path, shard_
     shards, held, total = list[list[str]](), dict[str, torch.Tensor](), 0
 
     def flush() -> None:
-        save_file(held, work / f"{len(shards)}.part", {"format": "pt"})
+        file = work / f"{len(shards)}.part"
+        save_file(held, file, {"format": "pt"})
+        file.chmod(0o644)  # it is written as the owner's alone
         shards.append(list(held))
         held.clear()
 
@@ -122,7 +124,7 @@ def _write_weights(named: Iterable[tuple[str, torch.Tensor]], work: Path, shard_
         held[name] = tensor.contiguous()
         total += _nbytes(tensor)
     flush()
-    places = {}
+    places: dict[str, str] = {}
     for number, names in enumerate(shards):
         file = "model.safetensors" if len(shards) == 1 else f"model-{number + 1:05}-of-{len(shards):05}.safetensors"
         (work / f"{number}.part").rename(work / file)

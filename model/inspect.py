@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,16 +106,19 @@ class Inspection:
         return Table(title, ("screenshot", "tokens", "vision features", "keys and values", "in the context"), tuple(rows))
 
     def _machines(self) -> Table:
-        title = f"{self.name}: what fits where, with {self.count} screenshots of {self.fitted[0]}×{self.fitted[1]}, per device"
-        columns = ("machine", "numbers", "shared by", "weights", "KV and features", "activations", "needs", "has", "fits", "at most")
+        width, height = self.fitted
+        title = f"{self.name}: what fits where, in GB a device, with {self.count} screenshots of {width}×{height}"
+        columns = ("machine", "numbers", "weights", "KV", "working", "needs", "has", "fits", "most")
         rows = [
             (
-                fit.machine, fit.numbers, fit.split or "–",
-                *(_bytes(size) for size in (fit.weights, fit.context, fit.activations, fit.needed, fit.usable)),
-                "yes" if fit.fits else "no", str(fit.most) if fit.most else "–",
+                f"{fit.machine}, by layers" if fit.split == "device_map" else fit.machine,
+                fit.numbers,
+                *map(_gigabytes, (fit.weights, fit.context, fit.activations, fit.needed, fit.usable)),
+                "yes" if fit.fits else "no",
+                str(fit.most) if fit.most else "–",
             )
             for fit in self.fits
-        ]  # fmt: skip
+        ]
         return Table(title, columns, tuple(rows))
 
 
@@ -132,19 +135,23 @@ def inspect(
     shots = [_shot(architecture, preprocessor, size) for size in sizes or SIZES]
     fitted = sizes[0] if sizes else FITTED
     tokens = preprocessor.tokens(*fitted)
-    load = Screenshots(tokens, tokens * preprocessor.merge**2, count)
+    one = Screenshots(tokens, tokens * preprocessor.merge**2, 1)
+    held = min(count, architecture.text.max_position_embeddings // one.step)
     places = [*MACHINES, *here()] if machines is None else machines
-    found = [fit for machine in places for fit in fits(architecture, machine, load)]
+    found = [fit for machine in places for fit in fits(architecture, machine, replace(one, count=held))]
     notes = _notes(config, architecture, stored)
-    return Inspection(name, source, architecture, stored.sizes, tuple(shots), count, fitted, tuple(found), tuple(notes))
+    if held < count:
+        notes.append(f"Its context takes {held} of the {count} screenshots.")
+    return Inspection(name, source, architecture, stored.sizes, tuple(shots), held, fitted, tuple(found), tuple(notes))
 
 
 def rich_table(table: Table) -> RichTable:
     """A table for the terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=Text(table.title), title_justify="left")
+    drawn = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for index, column in enumerate(table.columns):
         drawn.add_column(column, justify="right" if index else "left")
     for row in table.rows:
@@ -207,6 +214,10 @@ def _count(number: int) -> str:
 
 def _bytes(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 10**9 else f"{size / 1e6:,.1f} MB"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f}" if size >= 10**9 else f"{size / 1e9:.3f}"
 
 
 def _binary(size: int) -> str:

@@ -85,7 +85,7 @@ def _quantized(folder: Path, config: Mapping[str, Any], weights: Weights) -> dic
         _need("compressed_tensors", f"{folder} is stored as compressed-tensors")
         from transformers import CompressedTensorsConfig
 
-        return {"quantization_config": CompressedTensorsConfig(dequantize=True)}  # type: ignore[no-untyped-call]
+        return {"quantization_config": CompressedTensorsConfig(dequantize=True)}
     if method == "fp8":
         _need("accelerate", f"{folder} holds FP8 weights")
         if torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 9):

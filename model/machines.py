@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
+
+import psutil
 
 from model.sizes import Architecture, Numbers, itemsize
 
@@ -33,8 +34,8 @@ MACHINES = (
     Machine("1 × 80 GB GPU", 1, 80 * 10**9, True),
     Machine("4 × 80 GB GPU", 4, 80 * 10**9, True),
     Machine("8 × 80 GB GPU", 8, 80 * 10**9, True),
-    Machine("CPU, 256 GiB RAM", 1, 256 * 2**30, False),
-    Machine("CPU, 512 GiB RAM", 1, 512 * 2**30, False),
+    Machine("256 GiB RAM", 1, 256 * 2**30, False),
+    Machine("512 GiB RAM", 1, 512 * 2**30, False),
 )
 """Usual ones. 80 GB is taken as 80 · 10⁹ bytes, which such cards have and a little more; main memory comes in powers of two."""
 
@@ -118,19 +119,12 @@ def activations(architecture: Architecture, screenshots: Screenshots, numbers: N
 
 
 def here() -> list[Machine]:
-    """This machine's main memory, where the system tells it, and its CUDA devices, as many as are like the first."""
-    meminfo, found = Path("/proc/meminfo"), list[Machine]()
-    if meminfo.is_file():
-        memory = next(int(line.split()[1]) * 1024 for line in meminfo.read_text().splitlines() if line.startswith("MemTotal:"))
-        found.append(Machine(f"this machine, {memory / 2**30:.0f} GiB RAM", 1, memory, False))
-    return found + _cuda()
-
-
-def _cuda() -> list[Machine]:
+    """This machine's main memory, and its CUDA devices, taken to be all like the first."""
     import torch
 
-    count = torch.cuda.device_count()
-    if not count:
-        return []
-    first = torch.cuda.get_device_properties(0)
-    return [Machine(f"this machine, {count} × {first.name}", count, first.total_memory, True)]
+    memory, count = psutil.virtual_memory().total, torch.cuda.device_count()
+    found = [Machine(f"here: {memory / 2**30:.0f} GiB RAM", 1, memory, False)]
+    if count:
+        first = torch.cuda.get_device_properties(0)
+        found.append(Machine(f"here: {count} × {first.name}", count, first.total_memory, True))
+    return found

@@ -1,17 +1,25 @@
-"""One model held by several processes: tensor and expert parallelism as the library gives it, started by torchrun."""
+"""One model held by several processes: tensor and expert parallelism as the library gives it, started by torchrun.
+
+All of them compute every token together, so all must be asked the same at the same time: one of them leads, the others follow.
+"""
 
 from __future__ import annotations
 
+import atexit
+import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from model.base import ModelError
+from model.base import Completion, GenerationConfig, Message, Model, ModelError
 from model.sizes import Architecture
 
 if TYPE_CHECKING:
-    from transformers.distributed import DistributedConfig
+    from transformers.distributed.configuration_utils import DistributedConfig
 
 
 def plan(folder: Path, config: Mapping[str, Any], processes: int, experts: bool) -> DistributedConfig:
@@ -21,9 +29,64 @@ def plan(folder: Path, config: Mapping[str, Any], processes: int, experts: bool)
     """
     _check_started(processes)
     _check_divides(folder, Architecture.of(config), processes, experts)
-    from transformers.distributed import DistributedConfig
+    if importlib.util.find_spec("accelerate") is None:
+        raise ModelError("tensor_parallel needs the package accelerate: pip install accelerate.")
+    from transformers.distributed.configuration_utils import DistributedConfig
 
     return DistributedConfig(tp_size=processes, ep_size=processes if experts else None)
+
+
+def leads() -> bool:
+    """Whether this process is the one that acts, and not one that torchrun started to follow it."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+class Lead:
+    """The Model protocol for the process that acts: what it is asked, the others are asked as well, one request after another.
+
+    A reply must end in all processes at the same token, so what only this one knows does not end it: max_seconds and cancelled are left
+    out. Once it is closed, or this process ends, the others stop following.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model, self._lock, self._open = model, Lock(), True
+        atexit.register(self.close)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
+        """As the model's own; raises what that raises, in which case it was raised everywhere."""
+        config = replace(config, max_seconds=None, cancelled=None)
+        with self._lock:
+            _tell((list(messages), replace(config, on_text=None)))
+            return self.model.generate(messages, config)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._open:
+                self._open = False
+                _tell(None)
+
+
+def follow(model: Model) -> None:
+    """Answer what the leading process is asked, and throw the answers away, until it ends."""
+    while (request := _tell(None)) is not None:
+        with suppress(ModelError):  # the leading process raises it, too, and tells of it
+            model.generate(*request)
+
+
+def _tell(request: tuple[list[Message], GenerationConfig] | None) -> tuple[list[Message], GenerationConfig] | None:
+    """What the leading process says, whatever another one gives."""
+    from torch.distributed import broadcast_object_list
+
+    held = [request]
+    broadcast_object_list(held, src=0)
+    return held[0]
 
 
 def _check_started(processes: int) -> None:
@@ -31,7 +94,7 @@ def _check_started(processes: int) -> None:
     if started != str(processes):
         raise ModelError(
             f"tensor_parallel={processes} needs {processes} processes started together and there is {started}: "
-            f"torchrun --nproc-per-node {processes} your_script.py."
+            f"torchrun --nproc-per-node {processes} -m glimpse … or your own script."
         )
 
 

@@ -103,8 +103,8 @@ COMPRESSED = {
 def similarity(quantized_folder: Path, checkpoint: Path, placement: Placement) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answers = [logits(load_weights(folder, placement)).float().flatten() for folder in (quantized_folder, checkpoint)]
-    return float(torch.nn.functional.cosine_similarity(*answers, dim=0))
+        ours, plain = (logits(load_weights(folder, placement)).flatten() for folder in (quantized_folder, checkpoint))
+    return float(torch.nn.functional.cosine_similarity(ours, plain, dim=0))
 
 
 @needs_accelerate
