@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CACHE = Path.home() / ".cache" / "glimpse" / "benchmarks"
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
-RECIPE = 1
+RECIPE = 2
 """Raised when the same geometry is to give another checkpoint."""
 PIECES = 4000
 NUMBERS = [str(n) for n in range(100, 1000)]
@@ -165,7 +165,7 @@ def _config(tokens: PreTrainedTokenizerFast, g: Geometry) -> Any:
         "vocab_size": len(tokens), "hidden_size": g.hidden, "intermediate_size": g.dense, "num_hidden_layers": g.layers,
         "num_attention_heads": g.heads, "num_key_value_heads": g.kv_heads, "head_dim": g.head_dim, "attention_bias": True,
         "moe_intermediate_size": g.expert_width, "n_routed_experts": g.experts, "num_experts_per_tok": g.chosen, "n_shared_experts": 1,
-        "first_k_dense_replace": 1, "max_position_embeddings": g.context, "pad_token_id": ids["endoftext"],
+        "first_k_dense_replace": 1, "use_qk_norm": False, "max_position_embeddings": g.context, "pad_token_id": ids["endoftext"],
         "eos_token_id": [ids["endoftext"], ids["user"], ids["observation"]],
         "rope_parameters": {
             "rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 0.5, "mrope_section": [rotated - 2 * side, side, side],

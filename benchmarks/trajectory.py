@@ -12,8 +12,8 @@ from PIL import Image
 from benchmarks.checkpoints import words
 from model.base import Completion, GenerationConfig, Message, Model
 
-SIZE = (640, 360)
-"""Pixels of a screenshot: 299 tokens."""
+SIZE = (644, 364)
+"""Pixels of a screenshot: 299 tokens. Multiples of 28, so that nobody resizes it: libraries differ in that, and replies would."""
 PATCHES = 46 * 26
 WORDS = 48
 NEW_TOKENS = 32
@@ -21,7 +21,7 @@ NEW_TOKENS = 32
 
 def screenshot(seed: int, step: int) -> Image.Image:
     """Coloured blocks: another picture at every step of every trajectory."""
-    blocks = np.random.default_rng([seed, step]).integers(0, 256, (SIZE[1] // 8, SIZE[0] // 8, 3), dtype=np.uint8)
+    blocks = np.random.default_rng([seed, step]).integers(0, 256, (SIZE[1] // 7, SIZE[0] // 7, 3), dtype=np.uint8)
     return Image.fromarray(blocks).resize(SIZE, Image.Resampling.NEAREST)
 
 

