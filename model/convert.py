@@ -69,38 +69,45 @@ def _check(folder: Path, config: dict[str, Any], stored: list[Tensor], out: Path
 def _fused(folder: Path, stored: list[Tensor], target: torch.dtype | None) -> Iterator[tuple[str, torch.Tensor]]:
     """(name, tensor) as the library holds them, one at a time; of experts (E, 2·I, H) for gate and up together, (E, H, I) for down."""
     groups: dict[str, dict[tuple[int, str], Tensor]] = defaultdict(dict)
+    read = _Reader()
     for tensor in stored:
         matched = _EXPERT.fullmatch(tensor.name)
         if matched is None:
-            yield tensor.name, _cast(tensor.name, _read(tensor), target)
+            yield tensor.name, _cast(tensor.name, read(tensor), target)
         else:
             fused = "down_proj" if matched["matrix"] == "down_proj" else "gate_up_proj"
             groups[f"{matched['experts']}.{fused}"][int(matched["index"]), matched["matrix"]] = tensor
     for name, members in groups.items():
         rows = ["down_proj"] if name.endswith("down_proj") else ["gate_proj", "up_proj"]
-        yield name, _stack(folder, name, members, rows, target)
+        experts = 1 + max(index for index, _ in members)
+        wanted = [(index, row) for index in range(experts) for row in rows]
+        if lacking := [key for key in wanted if key not in members]:
+            raise ModelError(f"{folder} lacks {lacking[0][1]} of expert {lacking[0][0]} of {name}: copy the whole checkpoint again.")
+        if len({members[key].shape for key in wanted}) > 1:
+            raise ModelError(f"{folder}: the experts of {name} have more than one shape: copy the whole checkpoint again.")
+        yield name, _stacked([read(members[key]) for key in wanted], experts, target)
 
 
-def _stack(folder: Path, name: str, members: dict[tuple[int, str], Tensor], rows: list[str], target: torch.dtype | None) -> torch.Tensor:
-    experts = 1 + max(index for index, _ in members)
-    wanted = [(index, row) for index in range(experts) for row in rows]
-    if lacking := [key for key in wanted if key not in members]:
-        raise ModelError(f"{folder} lacks {lacking[0][1]} of expert {lacking[0][0]} of {name}: copy the whole checkpoint again.")
-    first = _cast(name, _read(members[wanted[0]]), target)
-    stacked = first.new_empty((experts, len(rows) * first.shape[0], *first.shape[1:]))
-    for index, row in wanted:
-        place = stacked[index].narrow(0, rows.index(row) * first.shape[0], first.shape[0])
-        try:
-            place.copy_(_read(members[index, row]))
-        except RuntimeError as error:
-            raise ModelError(f"{folder}: {row} of expert {index} of {name} has another shape than the others have.") from error
-    return stacked
+def _stacked(matrices: list[torch.Tensor], experts: int, target: torch.dtype | None) -> torch.Tensor:
+    """(experts, rows, columns) of matrices that are ordered by expert and then by row; they are mapped, so only the result takes memory."""
+    rows, columns = matrices[0].shape
+    stacked = torch.empty((len(matrices), rows, columns), dtype=target or matrices[0].dtype)
+    for place, matrix in zip(stacked, matrices, strict=True):
+        place.copy_(matrix)
+    return stacked.view(experts, -1, columns)
 
 
-def _read(tensor: Tensor) -> torch.Tensor:
-    with safe_open(tensor.file, framework="pt") as file:
-        found: torch.Tensor = file.get_tensor(tensor.name)
-    return found
+class _Reader:
+    """Tensors by their names. Each file is opened once, as reading its header is what takes the time; what is read of it is mapped."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, Any] = {}
+
+    def __call__(self, tensor: Tensor) -> torch.Tensor:
+        if tensor.file not in self._files:
+            self._files[tensor.file] = safe_open(tensor.file, framework="pt")
+        found: torch.Tensor = self._files[tensor.file].get_tensor(tensor.name)
+        return found
 
 
 def _cast(name: str, tensor: torch.Tensor, target: torch.dtype | None) -> torch.Tensor:
