@@ -7,9 +7,10 @@ it spells. Syntax: https://github.com/guidance-ai/llguidance/blob/main/docs/synt
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from functools import cached_property, lru_cache
-from re import fullmatch
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
 _BITS = torch.arange(32, dtype=torch.int32)
+_WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]\Z")
+"""The last byte of something that may be half a word, in any script."""
+_ANY_CUT = '\n%llguidance {"no_forcing": true}\n'
 _CACHED = 64
 """Grammars kept compiled."""
 
@@ -34,7 +38,8 @@ class Grammars:
 
     def matcher(self, text: str) -> Matcher:
         """For one reply, from its beginning. Raises GrammarError when the text is no grammar, or one that no token satisfies."""
-        return Matcher(self._compiled(text).deep_copy())
+        strict, loose = self._compiled(text)
+        return Matcher(strict.deep_copy(), loose.deep_copy(), self._tokenizer)
 
     @cached_property
     def _tokenizer(self) -> LLTokenizer:
@@ -43,51 +48,65 @@ class Grammars:
 
         spec = json.loads(self._tokens._trusted.to_str())
         for token in spec["added_tokens"]:
-            token["special"] = not fullmatch(r"[\[,]\d{1,3}", token["content"])
+            token["special"] = not re.fullmatch(r"[\[,]\d{1,3}", token["content"])
         return LLTokenizer(json.dumps(spec), n_vocab=self._vocabulary, eos_token=self._stops)
 
-    def _compile(self, text: str) -> LLMatcher:
+    def _compile(self, text: str) -> tuple[LLMatcher, LLMatcher]:
         from llguidance import LLMatcher
 
-        matcher = LLMatcher(self._tokenizer, text, log_level=0)
-        matcher.compute_bitmask()  # where nothing can follow, this is what notices
-        _check(matcher, "The grammar cannot be used")
-        return matcher
+        strict = LLMatcher(self._tokenizer, text, log_level=0)
+        strict.compute_bitmask()  # where nothing can follow, this is what notices
+        _check(strict, "The grammar cannot be used")
+        return strict, LLMatcher(self._tokenizer, text + _ANY_CUT, log_level=0)
 
 
 class Matcher:
-    """One reply as far as it has been written."""
+    """One reply as far as it has been written.
 
-    def __init__(self, matcher: LLMatcher) -> None:
-        self._matcher = matcher
+    strict, loose: the same grammar; where some text must follow, the first admits only the tokens llguidance cuts it into, the second any.
+    """
+
+    def __init__(self, strict: LLMatcher, loose: LLMatcher, tokenizer: LLTokenizer) -> None:
+        self._strict, self._loose, self._tokenizer = strict, loose, tokenizer
 
     @property
     def ended(self) -> bool:
         """Whether nothing may follow but a stop token."""
-        return bool(self._matcher.is_stopped())
+        return bool(self._strict.is_stopped())
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
         """The logits (…, vocabulary) with -inf for what must not follow. Raises GrammarError where nothing can."""
-        bits = torch.frombuffer(bytearray(self._matcher.compute_bitmask()), dtype=torch.int32)
-        _check(self._matcher, "The grammar comes to a dead end")
+        in_a_word = any(map(self._may_be_half_a_word, self._strict.compute_ff_tokens()[:1]))
+        matcher = self._loose if in_a_word else self._strict
+        bits = torch.frombuffer(bytearray(matcher.compute_bitmask()), dtype=torch.int32)
+        _check(matcher, "The grammar comes to a dead end")
         allowed = ((bits[:, None] >> _BITS) & 1).flatten()[: logits.shape[-1]].to(logits.device, torch.bool)
         return logits.masked_fill(~allowed, -torch.inf)
 
     def accept(self, token: int) -> None:
         """Go on past a token. Raises GrammarError when it must not follow."""
-        if not self._matcher.consume_token(token):
+        if not (self._strict.consume_token(token) and self._loose.consume_token(token)):
             raise GrammarError(f"Token {token} cannot follow here in the grammar.")
 
     def forced(self) -> list[int]:
         """The tokens that must follow, accepted already; none where there is a choice.
 
-        They are those the tokenizer would make of the whole text. A last one that what follows could still grow into another is left to
-        be chosen: `[` before a number, where `[412` is one token.
+        They are those the tokenizer would make of the whole text. Last ones that hang on what follows are left to be chosen: `[` before a
+        number, where `[412` is one token (llguidance sees to that), and half a word, which a tokenizer may cut by what ends it.
         """
-        tokens = self._matcher.compute_ff_tokens()
-        if tokens and not self._matcher.consume_tokens(tokens):
-            _check(self._matcher, "The grammar comes to a dead end")
-        return list(tokens)
+        tokens = list(self._strict.compute_ff_tokens())
+        for token in tokens:
+            self.accept(token)
+        follows = self._strict.compute_ff_bytes()
+        if self.ended or (follows and not _WORD.match(follows[:1])):
+            return tokens
+        halves = sum(1 for _ in takewhile(self._may_be_half_a_word, reversed(tokens)))
+        self._strict.rollback(halves)
+        self._loose.rollback(halves)
+        return tokens[: len(tokens) - halves]
+
+    def _may_be_half_a_word(self, token: int) -> bool:
+        return _WORD.search(self._tokenizer.decode_bytes([token])) is not None
 
 
 def _check(matcher: LLMatcher, what: str) -> None:

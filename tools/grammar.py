@@ -30,14 +30,19 @@ _RUN = 32
 class Bounds:
     """How much may be written, so that even a model that knows nothing comes to an end.
 
-    prose: characters said beside an action. text: characters of an argument. item, items: characters of an item of a list, and items of it;
-    of keys joined by +, too.
+    prose: characters said beside an action. text: characters of an argument. item: characters of a text in a list. items: how many a list
+    has, or keys a combination.
     """
 
     prose: int = 600
     text: int = 1000
-    item: int = 200
+    item: int = 300
     items: int = 8
+
+    def __post_init__(self) -> None:
+        """Raises ValueError unless there is room for something: one character, two items."""
+        if min(self.prose, self.text, self.item, self.items - 1) < 1:
+            raise ValueError(f"within {self} nothing can be said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +191,8 @@ class _Values:
             case "array":
                 item, least = self._plain(schema["items"], comma), schema.get("minItems", 0)
                 most = max(least, min(self.bounds.items, schema.get("maxItems", self.bounds.items)))
-                more = f"({_fixed(comma)} {item}){_times(max(least - 1, 0), most - 1)}"
-                return self._terminal("LIST", f'"[" {item} {more} "]"' if least else f'"[" ({item} {more})? "]"')
+                more = f" ({_fixed(comma)} {item}){_times(max(least - 1, 0), most - 1)}" if most > 1 else ""
+                return self._terminal("LIST", f'"[" {item}{more} "]"' if least else f'"[" ({item}{more})? "]"')
         raise ValueError(f"there is no grammar for values of the JSON type {schema['type']!r}")
 
     def _terminal(self, kind: str, body: str) -> str:

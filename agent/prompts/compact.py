@@ -18,7 +18,7 @@ from tools.grammar import Bounds, action_rules
 
 TASK_ROOM = 160
 HISTORY_ROOM = 60
-_BOUNDS = Bounds(text=64, item=0, items=4)
+_BOUNDS = Bounds(text=64, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 
 

@@ -21,10 +21,10 @@ from tools.grammar import Bounds, action_rules, free_text
 _MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
 _LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
 _LABELS = re.compile(r"\A(?:[ \t*#]*+Thought[ \t*]*+:[ \t*]*+)+|^[ \t*#]*+Action[ \t*]*+:[ \t*]*+\Z", re.MULTILINE)
-_REPLY = r"""start: PROSE? <|begin_of_box|> action <|end_of_box|> "\nMemory:\n[" (memory (", " memory){0,5})? "]"
-memory: "{" FACT ": " fact (", " FACT ": " fact){0,5} "}"
-fact: FACT | FIGURE | "true" | "false" | "null" | "[" (FACT (", " FACT){0,5})? "]"
-FACT: /"([^"\\\x00-\x1f<]|\\(["\\\/bfnrt]|u[0-9a-f]{4})|<{1,9}([^"\\\x00-\x1f<|]|\\["\\\/bfnrt])){0,300}<{0,9}"/
+_REPLY = r"""start: PROSE? <|begin_of_box|> action <|end_of_box|> "\nMemory:\n[" (memory (", " memory){0,%(more)d})? "]"
+memory: "{" FACT ": " fact (", " FACT ": " fact){0,%(more)d} "}"
+fact: FACT | FIGURE | "true" | "false" | "null" | "[" (FACT (", " FACT){0,%(more)d})? "]"
+FACT: /"([^"\\\x00-\x1f<]|\\(["\\\/bfnrt]|u[0-9a-f]{4})|<{1,9}([^"\\\x00-\x1f<|]|\\["\\\/bfnrt])){0,%(most)d}<{0,9}"/
 FIGURE: /-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?/
 """
 """A reply in llguidance's Lark: what is seen and why, the action in its box, the memory as a JSON list of objects."""
@@ -72,7 +72,8 @@ class DesktopPrompt:
         return Reply(action, f"{before}\n{after}".strip(), memory)
 
     def generation(self) -> GenerationConfig:
-        grammar = f"{_REPLY}{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
+        reply = _REPLY % {"most": self.bounds.item, "more": self.bounds.items - 1}
+        grammar = f"{reply}{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
         return GenerationConfig(max_tokens=8192, thinking=True, grammar=grammar)
 
 

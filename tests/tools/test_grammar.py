@@ -81,6 +81,12 @@ def test_a_string_holds_no_tag_or_box_of_its_format(text: str) -> None:
     assert bool(terminal(free_text("PROSE", 99), "PROSE").fullmatch(text)) is (bool(text) and not tag and not box)
 
 
+def test_bounds_leave_room_for_something() -> None:
+    for least in ({"prose": 0}, {"text": 0}, {"item": 0}, {"items": 1}):
+        with pytest.raises(ValueError, match="nothing can be said"):
+            Bounds(**least)
+
+
 def test_every_action_of_a_space_has_a_rule() -> None:
     for one in (tools.desktop_actions("browser"), tools.native_actions("desktop"), tools.compact_actions()):
         rules = action_rules(one)
