@@ -20,6 +20,8 @@ PARTS = ("steps", "batch", "grammar", "long")
 BATCH, BATCH_STEPS, DECODED = 4, 5, 64
 LONG_STEPS, WINDOW = 50, ScreenshotWindow(keep=4, drop=4)
 REPLIES = 12
+SHORT = {"prose": 40, "text": 20, "item": 20, "items": 2}
+"""Characters of free text, and items of a list, in a reply: those of a short sentence. A random model would never end one by itself."""
 Figures = dict[str, Any]
 
 
@@ -113,16 +115,14 @@ def _at_once(run: Callable[[Episode], object], episodes: Sequence[Episode]) -> f
 
 def grammar(model: Model) -> Figures:
     """Replies drawn at random under the desktop protocol's grammar: how many of their tokens were forced, how many of them can be read."""
-    from agent.prompts.base import make_prompt
+    from agent.prompts.desktop import DesktopPrompt
     from environments.base import Observation
     from tools.base import ParseError
+    from tools.grammar import Bounds
 
-    prompt = make_prompt("desktop", "desktop")
+    prompt = DesktopPrompt("desktop", bounds=Bounds(**SHORT))
     config = replace(prompt.generation(), thinking=False, max_tokens=2048, temperature=1.0)
-    if config.grammar == "off":
-        note("the desktop protocol has no grammar: nothing is forced")
-        return {}
-    found = {"forced": 0, "written": 0, "read": 0, "replies": REPLIES}
+    found: Figures = {"forced": 0, "written": 0, "read": 0, "replies": REPLIES, "bounds": SHORT}
     for reply in range(REPLIES):
         seen = Observation(screenshot(200, reply))
         completion = model.generate(prompt.render("Write a letter.", [], seen), replace(config, seed=reply))
