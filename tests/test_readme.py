@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"^```([^\n]+)\n(.*?)^```$", README, re.MULTILINE | re.DOTAL
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [(language, line[2:]) for language, code in BLOCKS if language.startswith("console") for line in code.splitlines()]
 GLIMPSE = ".venv/bin/glimpse "
-PACKAGES = ("agent", "environments", "evals", "model", "tools")
+PACKAGES = ("agent", "benchmarks", "environments", "evals", "model", "tools")
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
