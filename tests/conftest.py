@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -29,3 +30,8 @@ def browser(chromium: BrowserEnvironment) -> BrowserEnvironment:
     """The same, begun anew: 1280 by 720 pixels at scale 1, one blank tab."""
     chromium.reset()
     return chromium
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is under test, and a shell that starts the tests in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
