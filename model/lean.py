@@ -30,8 +30,9 @@ GRIDS = 8
 
 def side_by_side(*layers: Any) -> tuple[Tensor, Tensor | None]:
     """Weights and biases of linear layers as one; the layers' own become views of it."""
-    weight = torch.cat([layer.weight for layer in layers])
-    bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
+    with torch.inference_mode(False), torch.no_grad():  # plain tensors: the model may yet be trained
+        weight = torch.cat([layer.weight for layer in layers])
+        bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
     ends = list(accumulate(layer.weight.shape[0] for layer in layers))
     for layer, start, end in zip(layers, [0, *ends], ends, strict=False):
         layer.weight.data = weight[start:end]
@@ -128,7 +129,7 @@ class Layer:
 
 
 def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """q (heads, n, size) over keys and values (kv heads, length, size) → (n, heads · size). mask (n, length): needed for n > 1."""
+    """q (heads, n, size) over keys and values (kv heads, length, size) → (n, heads · size). mask (n, length): 0 or −∞, for n > 1."""
     heads, count, size = q.shape
     if count == 1:
         grouped = q.view(len(keys), heads // len(keys), size) * size**-0.5
@@ -197,8 +198,8 @@ class LeanForward:
 
 
 def _causal(before: int, count: int) -> Tensor | None:
-    """Which of before + count tokens each of the last `count` may look at; None for a single one: all."""
-    return None if count == 1 else torch.ones(count, before + count, dtype=torch.bool).tril_(before)
+    """What is added to the scores of the last `count` of before + count tokens; None for a single one, which may look at all."""
+    return None if count == 1 else torch.full((count, before + count), -torch.inf).triu_(before + 1)
 
 
 def self_check(model: Glm4vMoeForConditionalGeneration, lean: Forward, library: Forward, tolerance: float = 1e-3) -> bool:
