@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from shutil import copy, rmtree
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -79,6 +79,8 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="tiny (the embedded one), a checkpoint folder, or a hub id such as zai-org/GLM-4.5V.")
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device-map", help="Where the weights go: auto, cpu, cuda:0 …")]
+OffloadOption = Annotated[Path | None, typer.Option("--offload-folder", help="Where weights go that device-map puts on the disk.")]
+ParallelOption = Annotated[int | None, typer.Option("--tensor-parallel", min=2, help="Processes that torchrun started to share the model.")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 PromptOption = Annotated[str | None, typer.Option(help="compact, tool_call or desktop. Default: the checkpoint's own, else tool_call.")]
 GrammarOption = Annotated[
@@ -120,6 +122,8 @@ def run(
     headed: HeadedOption = False,
     profile: Annotated[Path | None, typer.Option(help="Folder that keeps cookies and logins between runs.")] = None,
     device_map: DeviceOption = None,
+    offload_folder: OffloadOption = None,
+    tensor_parallel: ParallelOption = None,
     dtype: DtypeOption = "auto",
 ) -> None:
     """Do a task in a browser."""
@@ -136,7 +140,7 @@ def run(
     console, out, size = Console(), out or new_folder(task), _size(viewport)
     check_out(out, META)
     fresh = not out.exists()
-    loaded = _load(model, prompt, device_map, dtype)
+    loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
     own = _own(loaded)
     view: dict[str, Any] = {"viewport": size} if size else {key: own[key] for key in ("viewport", "region") if key in own}
     options = BrowserOptions(profile=profile, downloads=out / "downloads")
@@ -175,6 +179,8 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many episodes.")] = None,
     headed: HeadedOption = False,
     device_map: DeviceOption = None,
+    offload_folder: OffloadOption = None,
+    tensor_parallel: ParallelOption = None,
     dtype: DtypeOption = "auto",
 ) -> None:
     """Run a benchmark and report success rates."""
@@ -184,7 +190,7 @@ def evaluate(
     out = out or new_folder(benchmark)
     chosen = make_benchmark(benchmark, tasks=parse_names(tasks), seeds=parse_seeds(seeds), headless=not headed)
     check_out(out)
-    loaded = _load(model, prompt, device_map, dtype)
+    loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
     _evaluate(chosen, loaded, out, Plan(prompt or _prompt(loaded), grammar=grammar, max_steps=max_steps, limit=limit))
 
 
@@ -314,14 +320,16 @@ def doctor() -> None:
     raise typer.Exit(0 if all(check.ok or not check.needed for check in found) else 3)
 
 
-def _load(model: str, prompt: str | None, device_map: str | None = None, dtype: str = "auto") -> Glm4vMoe:
+def _load(model: str, prompt: str | None, dtype: str = "auto", *, tensor_parallel: int | None = None, **placed: Any) -> Glm4vMoe:
     from agent.prompts.base import prompts
     from evals.base import EvalError
     from model import load_model
+    from model.parallel import led
 
     if prompt not in (None, *prompts()):  # told before the weights are read
         raise EvalError(f"There is no prompt {prompt!r}; there are: {', '.join(prompts())}.")
-    return load_model(model, device_map=device_map, dtype=dtype)  # type: ignore[arg-type]  # load_model checks the name
+    loaded = load_model(model, dtype=dtype, tensor_parallel=tensor_parallel, **placed)  # type: ignore[arg-type]  # load_model checks it
+    return cast("Glm4vMoe", led(loaded)) if tensor_parallel else loaded
 
 
 def _own(model: Glm4vMoe) -> dict[str, Any]:

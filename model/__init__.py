@@ -26,12 +26,18 @@ def load_model(
     device_map: str | Mapping[str, int | str] | None = None,
     attention: str | None = None,
     experts: str | None = None,
+    offload_folder: str | Path | None = None,
+    tensor_parallel: int | None = None,
+    expert_parallel: bool = False,
     offline: bool = False,
 ) -> Glm4vMoe:
     """A Glm4vMoe checkpoint from a folder or a hub id; "tiny" is the embedded one. Options and errors as `Glm4vMoe.load`."""
     from model.glm4v_moe import Glm4vMoe
 
     source = embedded_path() if path_or_id == "tiny" else path_or_id
-    loaded = Glm4vMoe.load(source, dtype=dtype, device_map=device_map, attention=attention, experts=experts, offline=offline)
+    loaded = Glm4vMoe.load(
+        source, dtype=dtype, device_map=device_map, attention=attention, experts=experts, offload_folder=offload_folder,
+        tensor_parallel=tensor_parallel, expert_parallel=expert_parallel, offline=offline,
+    )  # fmt: skip
     loaded.name = str(path_or_id)
     return loaded

@@ -26,6 +26,7 @@ from model.kv import KVShape
 from model.layout import lay_out
 from model.lean import LeanForward, self_check
 from model.loading import Dtype, Placement, load_weights
+from model.parallel import least
 from model.pointing import Coordinates, Pointing
 from model.tokens import CALL, END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Tokens, assemble
 from model.vision import Preprocessor
@@ -64,6 +65,9 @@ class Glm4vMoe:
         device_map: str | Mapping[str, int | str] | None = None,
         attention: str | None = None,
         experts: str | None = None,
+        offload_folder: str | Path | None = None,
+        tensor_parallel: int | None = None,
+        expert_parallel: bool = False,
         offline: bool = False,
     ) -> Self:
         """From a folder or a hub id; see `Placement` for what the options mean. offline: use only what is on this machine.
@@ -74,8 +78,11 @@ class Glm4vMoe:
         folder = find(path_or_id, offline)
         config = read_config(folder)
         tokens, preprocessor = Tokens.load(folder), Preprocessor.load(folder)
-        loaded = cls(load_weights(folder, Placement(dtype, device_map, attention, experts)), tokens, preprocessor, str(path_or_id))
+        placement = Placement(dtype, device_map, attention, experts, offload_folder, tensor_parallel, expert_parallel)
+        loaded = cls(load_weights(folder, placement), tokens, preprocessor, str(path_or_id))
         loaded._check_fit()
+        if tensor_parallel:
+            loaded.cache_bytes = least(kv_budget(loaded.model.device))  # what is held decides what is read again, so all hold the same
         loaded.stops |= _stops(folder, config)
         loaded.settings = _settings(folder, config)
         if width := loaded.settings.get("point_smoothing"):

@@ -32,7 +32,8 @@ class KVShape:
         norms = [layer.input_layernorm.weight for layer in layers]  # beside what an offloaded layer computes with
         devices = tuple(_device(model, index, norm) for index, norm in enumerate(norms))
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        heads = layers[0].self_attn.k_proj.weight.shape[0] // size  # of this process: tensor parallelism shares them out
+        weight = layers[0].self_attn.k_proj.weight  # tensor parallelism shares it out: what counts is this process's part
+        heads = getattr(weight, "to_local", lambda: weight)().shape[0] // size
         return cls(heads, size, norms[0].dtype, devices)
 
     @property

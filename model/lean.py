@@ -177,7 +177,8 @@ class LeanForward:
         types = {parameter.dtype for parameter in model.parameters()}
         rope = config.rope_parameters.get("rope_type", "default")
         plain = config.n_group == 1 and config.hidden_act == "silu" and rope == "default"
-        return plain and not hooked and kinds <= {torch.nn.Linear} and devices == {"cpu"} and types == {torch.float32}
+        shared = any(hasattr(parameter, "to_local") for parameter in model.parameters())  # among processes, by tensor parallelism
+        return plain and not hooked and not shared and kinds <= {torch.nn.Linear} and devices == {"cpu"} and types == {torch.float32}
 
     def logits(self, rows: Sequence[Row]) -> Tensor:
         x = torch.cat([row.embeddings for row in rows]) if len(rows) > 1 else rows[0].embeddings.clone()

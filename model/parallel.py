@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -49,28 +50,47 @@ class Lead:
     """
 
     def __init__(self, model: Model) -> None:
-        self.model, self._lock, self._open = model, Lock(), True
+        self._model, self._lock, self._open = model, Lock(), True
         atexit.register(self.close)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
+        return getattr(self._model, name)
 
     @property
     def name(self) -> str:
-        return self.model.name
+        return self._model.name
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """As the model's own; raises what that raises, in which case it was raised everywhere."""
         config = replace(config, max_seconds=None, cancelled=None)
         with self._lock:
             _tell((list(messages), replace(config, on_text=None)))
-            return self.model.generate(messages, config)
+            return self._model.generate(messages, config)
 
     def close(self) -> None:
         with self._lock:
             if self._open:
                 self._open = False
                 _tell(None)
+
+
+def led(model: Model) -> Lead:
+    """The model to act with. Returns in the leading process only; the others follow it and end when it does."""
+    if leads():
+        return Lead(model)
+    follow(model)
+    sys.exit(0)
+
+
+def least(number: int) -> int:
+    """The smallest of the numbers that the processes give: a budget that they must all keep to alike, or they would do different things."""
+    import torch
+    from torch.distributed import ReduceOp, all_reduce
+
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    held = torch.tensor([number], dtype=torch.int64, device=device)
+    all_reduce(held, ReduceOp.MIN)
+    return int(held)
 
 
 def follow(model: Model) -> None:

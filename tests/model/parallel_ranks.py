@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import DynamicCache
 
 from model.base import Completion, GenerationConfig, Message, ModelError
+from model.glm4v_moe import Glm4vMoe
 from model.loading import Placement, load_weights
 from model.parallel import Lead, follow, leads
 
@@ -68,6 +70,23 @@ def conversation(folder: Path) -> None:
     lead.close()
 
 
+def answer_together(checkpoint: Path, folder: Path) -> None:
+    """A conversation with screenshots, through the engine: rank 0 compares what two say with what it says alone."""
+    shared = Glm4vMoe.load(checkpoint, tensor_parallel=2)
+    if not leads():
+        follow(shared)
+        return
+    alone, lead = Glm4vMoe.load(checkpoint), Lead(shared)
+    messages, told = list[Message](), list[tuple[list[int], list[int], int]]()
+    for step in range(3):
+        messages.append(Message("user", ("Look", Image.new("RGB", (120, 90), (80 * step, 40, 200)))))
+        ours, theirs = (model.generate(messages, GenerationConfig(max_tokens=8)) for model in (lead, alone))
+        told.append((list(ours.token_ids), list(theirs.token_ids), ours.cached_tokens))
+        messages.append(Message("assistant", (ours.content,)))
+    lead.close()
+    (folder / "together.json").write_text(json.dumps(told))
+
+
 def main(checkpoint: Path, folder: Path) -> None:
     torch.set_num_threads(1)
     whole = answers(load_weights(checkpoint, Placement()))
@@ -80,6 +99,7 @@ def main(checkpoint: Path, folder: Path) -> None:
     if leads():
         (folder / "off.json").write_text(json.dumps(off))
     conversation(folder)
+    answer_together(checkpoint, folder)
 
 
 if __name__ == "__main__":

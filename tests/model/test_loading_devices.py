@@ -13,9 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model.base import ModelError
+from model.base import GenerationConfig, Message, ModelError
 from model.convert import convert
+from model.glm4v_moe import Glm4vMoe
 from model.loading import Placement, load_weights
+from tests.model.conftest import Noise
 
 needs_accelerate = pytest.mark.skipif(importlib.util.find_spec("accelerate") is None, reason="accelerate is not installed")
 needs_compressed = pytest.mark.skipif(importlib.util.find_spec("compressed_tensors") is None, reason="compressed-tensors is not installed")
@@ -56,6 +58,14 @@ def test_a_converted_checkpoint_is_read_from_the_disk_as_well(checkpoint: Path, 
     fused = convert(checkpoint, tmp_path / "fused")
     spread = load_weights(fused, Placement(device_map=SPREAD, offload_folder=tmp_path / "offload"))
     torch.testing.assert_close(logits(spread), logits(load_weights(checkpoint, Placement())), atol=1e-5, rtol=0)
+
+
+@needs_accelerate
+def test_the_engine_answers_from_the_disk_as_from_memory(checkpoint: Path, model: Glm4vMoe, noise: Noise, tmp_path: Path) -> None:
+    spread = Glm4vMoe.load(checkpoint, device_map=SPREAD, offload_folder=tmp_path / "offload")
+    messages = [Message("user", ("Look", noise(0)))]
+    replies = [one.generate(messages, GenerationConfig(max_tokens=8)).token_ids for one in (spread, model)]
+    assert replies[0] == replies[1]
 
 
 @needs_accelerate

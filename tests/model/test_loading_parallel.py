@@ -43,6 +43,9 @@ def test_two_processes_answer_as_one_does_and_the_second_follows_the_first(check
     assert (off["tensor share"], off["expert share"]) == (0.5, 0.5)
     assert json.loads((tmp_path / "said.json").read_text()) == ["Hello", "An empty prompt.", "more"]
     assert json.loads((tmp_path / "heard.json").read_text()) == [[1, 3, None], [0, 4, None], [2, 5, None]]
+    together = json.loads((tmp_path / "together.json").read_text())
+    assert [ours for ours, _, _ in together] == [theirs for _, theirs, _ in together]
+    assert all(cached > 0 for _, _, cached in together[1:])
 
 
 def test_processes_that_torchrun_did_not_start_are_asked_for(checkpoint: Path) -> None:
