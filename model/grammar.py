@@ -21,7 +21,9 @@ from model.tokens import Tokens
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_BITS = torch.arange(32, dtype=torch.int32)
+_BITS = torch.arange(8, dtype=torch.uint8)
+_SLICES = [r"""[^<'"\\\x00-\x1f\x7f-\x9f\u2028\u2029]{1,30}""", r"[^<]{1,30}"]
+"""Tokens that are plain text. Where a string may hold any of them, a mask takes them all at once: at 150,000 tokens 20 times as fast."""
 _WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]\Z")
 """The last byte of something that may be half a word, in any script."""
 _ANY_CUT = '\n%llguidance {"no_forcing": true}\n'
@@ -49,7 +51,7 @@ class Grammars:
         spec = json.loads(self._tokens._trusted.to_str())
         for token in spec["added_tokens"]:
             token["special"] = not re.fullmatch(r"[\[,]\d{1,3}", token["content"])
-        return LLTokenizer(json.dumps(spec), n_vocab=self._vocabulary, eos_token=self._stops)
+        return LLTokenizer(json.dumps(spec), n_vocab=self._vocabulary, eos_token=self._stops, slices=_SLICES)
 
     def _compile(self, text: str) -> tuple[LLMatcher, LLMatcher]:
         from llguidance import LLMatcher
@@ -72,16 +74,16 @@ class Matcher:
     @property
     def ended(self) -> bool:
         """Whether nothing may follow but a stop token."""
-        return bool(self._strict.is_stopped())
+        return bool(self._strict.is_stopped()) and not self._strict.is_error()
 
     def mask(self, logits: torch.Tensor) -> torch.Tensor:
         """The logits (…, vocabulary) with -inf for what must not follow. Raises GrammarError where nothing can."""
         in_a_word = any(map(self._may_be_half_a_word, self._strict.compute_ff_tokens()[:1]))
         matcher = self._loose if in_a_word else self._strict
-        bits = torch.frombuffer(bytearray(matcher.compute_bitmask()), dtype=torch.int32)
+        packed = torch.frombuffer(bytearray(matcher.compute_bitmask()), dtype=torch.uint8).to(logits.device)
         _check(matcher, "The grammar comes to a dead end")
-        allowed = ((bits[:, None] >> _BITS) & 1).flatten()[: logits.shape[-1]].to(logits.device, torch.bool)
-        return logits.masked_fill(~allowed, -torch.inf)
+        barred = ((packed[:, None] >> _BITS.to(logits.device)) & 1).flatten()[: logits.shape[-1]] == 0
+        return logits.masked_fill(barred, -torch.inf)
 
     def accept(self, token: int) -> None:
         """Go on past a token. Raises GrammarError when it must not follow."""
@@ -98,6 +100,7 @@ class Matcher:
         for token in tokens:
             self.accept(token)
         follows = self._strict.compute_ff_bytes()
+        _check(self._strict, "The grammar comes to a dead end")
         if self.ended or (follows and not _WORD.match(follows[:1])):
             return tokens
         halves = sum(1 for _ in takewhile(self._may_be_half_a_word, reversed(tokens)))

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from model import embedded_path
 from model.grammar import Grammars, Matcher
 from model.tokens import END_OF_TEXT, OBSERVATION, USER, Tokens
 from tests.model import checkpoints
@@ -18,7 +19,7 @@ PADDING = 27
 SHARP = "<|'\"\\/>)(,=[]{}:\n x03tu"
 
 
-Kind = Literal["digits", "coordinates", "calls", "glm"]
+Kind = Literal["digits", "coordinates", "calls", "glm", "embedded"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _PIECES = {
     "calls": r"[a-z_]+\(start_box='|\]'\)|[\[,]\p{N}{1,3}(?!\p{N})|\p{N}| ?\p{L}+|\s+| ?[^\s\p{L}\p{N}]",
@@ -34,7 +35,9 @@ _CORPUS = [
 
 @cache
 def tokens(kind: Kind = "digits") -> Tokens:
-    """digits, coordinates: as every test checkpoint's, without and with one-token coordinates."""
+    """digits, coordinates: as every test checkpoint's, without and with one-token coordinates. embedded: the embedded checkpoint's."""
+    if kind == "embedded":
+        return Tokens.load(embedded_path())
     return Tokens(_trained(_PIECES[kind]) if kind in _PIECES else checkpoints.tokenizer(kind == "coordinates"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, create_model
 
@@ -43,6 +43,7 @@ def terminal(rules: str, name: str) -> re.Pattern[str]:
 
 
 @given(low=number, span=st.integers(0, 2000), value=number)
+@settings(deadline=None)
 def test_a_whole_number_is_admitted_when_it_is_within_its_range(low: int, span: int, value: int) -> None:
     written = terminal(action_rules(space(int, ge=low, le=low + span)), "INTEGER")
     for n in (value, low - 1, low, low + span, low + span + 1):
@@ -51,6 +52,7 @@ def test_a_whole_number_is_admitted_when_it_is_within_its_range(low: int, span: 
 
 
 @given(low=st.integers(-100, 100), span=st.integers(0, 100), value=st.floats(-300, 300).filter(lambda value: str(value) != "-0.0"))
+@settings(deadline=None)
 def test_a_number_is_admitted_when_it_is_within_its_range(low: int, span: int, value: float) -> None:
     written = terminal(action_rules(space(float, ge=low, le=low + span)), "NUMBER")
     for n in (value, float(low), low - 0.5, low + span + 0.5, float(low + span)):
@@ -74,6 +76,7 @@ def test_a_text_is_as_long_as_its_field_says_and_no_longer_than_the_bounds(least
 
 
 @given(st.lists(st.sampled_from(["<", "/", "arg_", "arg_key>", "tool_call>", "arg_value", ">", "|", "a", "\n"]), max_size=12).map("".join))
+@settings(deadline=None)
 def test_a_string_holds_no_tag_or_box_of_its_format(text: str) -> None:
     tag, box = re.search("</?(arg_key|arg_value|tool_call)>", text) is not None, "<|" in text
     assert bool(terminal(action_rules(space(str)), "TEXT").fullmatch(text)) is (bool(text) and not tag)
