@@ -68,7 +68,8 @@ def peer(plan: Plan) -> Figures:
     from benchmarks.vllm_server import serve
 
     with serve(plan.checkpoint, plan.folder) as model:
-        return {"steps": trajectories(model, plan)} | ({"batch": batch(model)} if "batch" in plan.parts else {})
+        steps = trajectories(model, plan) | {"rss": model.memory()}
+        return {"steps": steps} | ({"batch": batch(model)} if "batch" in plan.parts else {})
 
 
 def trajectories(model: Model, plan: Plan) -> Figures:

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from PIL import Image
 
 from model.base import Completion, GenerationConfig, Message
@@ -82,7 +83,7 @@ def serve(checkpoint: Path, folder: Path) -> Iterator[VllmClient]:
             stdout=out, stderr=out, env=_environment(python.parent), start_new_session=True,
         )  # fmt: skip
         try:
-            client = VllmClient(f"http://127.0.0.1:{port}", str(checkpoint))
+            client = VllmClient(f"http://127.0.0.1:{port}", str(checkpoint), server.pid)
             _wait(server, client, log)
             yield client
         finally:
@@ -129,9 +130,14 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 class VllmClient:
     """The Model protocol over a chat API; images as data URLs, as its users send them."""
 
-    def __init__(self, url: str, model: str) -> None:
+    def __init__(self, url: str, model: str, server: int) -> None:
         self.name = f"vLLM {VERSION}"
-        self._url, self._model = url, model
+        self._url, self._model, self._server = url, model, server
+
+    def memory(self) -> int:
+        """Bytes the server's processes have held at most, each for itself; what they share counts for each."""
+        server = psutil.Process(self._server)
+        return sum(_peak(process.pid) for process in (server, *server.children(recursive=True)))
 
     def ready(self) -> bool:
         try:
@@ -158,6 +164,11 @@ class VllmClient:
                 return found
         except urllib.error.HTTPError as error:
             raise SystemExit(f"vLLM refused ({error.code}): {error.read().decode(errors='replace')[:800]}") from error
+
+
+def _peak(process: int) -> int:
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _spoken(message: Message) -> dict[str, Any]:
