@@ -29,6 +29,7 @@ def load_model(
     offload_folder: str | Path | None = None,
     tensor_parallel: int | None = None,
     expert_parallel: bool = False,
+    cache_bytes: int | None = None,
     offline: bool = False,
 ) -> Glm4vMoe:
     """A Glm4vMoe checkpoint from a folder or a hub id; "tiny" is the embedded one. Options and errors as `Glm4vMoe.load`."""
@@ -37,7 +38,7 @@ def load_model(
     source = embedded_path() if path_or_id == "tiny" else path_or_id
     loaded = Glm4vMoe.load(
         source, dtype=dtype, device_map=device_map, attention=attention, experts=experts, offload_folder=offload_folder,
-        tensor_parallel=tensor_parallel, expert_parallel=expert_parallel, offline=offline,
+        tensor_parallel=tensor_parallel, expert_parallel=expert_parallel, cache_bytes=cache_bytes, offline=offline,
     )  # fmt: skip
     loaded.name = str(path_or_id)
     return loaded

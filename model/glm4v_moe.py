@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Glm4vMoe:
     """The Model protocol over the library's Glm4vMoeForConditionalGeneration. Threads may share one: their requests are answered together.
 
-    cache_bytes: memory for keys and values of what was read; None is a share of what is free. Both take effect before the first answer.
+    cache_bytes: as given to `load`; settled with the first answer.
     """
 
     def __init__(self, model: Glm4vMoeForConditionalGeneration, tokens: Tokens, preprocessor: Preprocessor, name: str) -> None:
@@ -68,9 +68,11 @@ class Glm4vMoe:
         offload_folder: str | Path | None = None,
         tensor_parallel: int | None = None,
         expert_parallel: bool = False,
+        cache_bytes: int | None = None,
         offline: bool = False,
     ) -> Self:
-        """From a folder or a hub id; see `Placement` for what the options mean. offline: use only what is on this machine.
+        """From a folder or a hub id; see `Placement` for what the options mean. cache_bytes: memory for keys and values of what was read;
+        None is half of what is free. offline: use only what is on this machine.
 
         Raises ModelError, one line, when it is no Glm4vMoe checkpoint, files or weights are missing or damaged, the hub cannot be
         reached or memory does not suffice.
@@ -81,8 +83,11 @@ class Glm4vMoe:
         placement = Placement(dtype, device_map, attention, experts, offload_folder, tensor_parallel, expert_parallel)
         loaded = cls(load_weights(folder, placement), tokens, preprocessor, str(path_or_id))
         loaded._check_fit()
+        loaded.cache_bytes = cache_bytes
         if tensor_parallel:
-            loaded.cache_bytes = least(kv_budget(loaded.model.device))  # what is held decides what is read again, so all hold the same
+            loaded.cache_bytes = least(
+                cache_bytes or kv_budget(loaded.model.device)
+            )  # what is held decides what is read again, so all hold the same
         loaded.stops |= _stops(folder, config)
         loaded.settings = _settings(folder, config)
         if width := loaded.settings.get("point_smoothing"):

@@ -48,7 +48,7 @@ class Grammars:
         """The tokenizer with every control token marked special, which the released checkpoints do only for some: so text holds none."""
         from llguidance import LLTokenizer
 
-        spec = json.loads(self._tokens._trusted.to_str())
+        spec = json.loads(self._tokens.to_json())
         for token in spec["added_tokens"]:
             token["special"] = not re.fullmatch(r"[\[,]\d{1,3}", token["content"])
         return LLTokenizer(json.dumps(spec), n_vocab=self._vocabulary, eos_token=self._stops, slices=_SLICES)

@@ -86,6 +86,10 @@ class Tokens:
         except Exception as error:  # the Rust library raises bare Exception
             raise ModelError(f"{file} is damaged ({_first_line(error)}): copy it again from the model's own repository.") from error
 
+    def to_json(self) -> str:
+        """The tokenizer as the library writes tokenizer.json."""
+        return self._trusted.to_str()
+
     def __len__(self) -> int:
         return self._trusted.get_vocab_size(with_added_tokens=True)
 

@@ -19,7 +19,7 @@ from agent.prompts.compact import HISTORY_ROOM, TASK_ROOM, compact_text
 from agent.prompts.desktop import DesktopPrompt
 from environments.base import Observation
 from model.base import Completion, Message, ToolCall
-from model.tokens import render
+from model.tokens import Spelled, render
 from tests.agent.scenes import click, did, seen
 from tools import compact_actions, desktop_actions, native_actions
 from tools.base import ActionSpace, ParseError, Surface, ToolResult
@@ -154,7 +154,9 @@ def test_what_the_model_has_read_is_never_changed_afterwards(thinking: bool) -> 
     for n in range(len(steps) + 1):
         messages = prompt.render("Buy milk.", steps[:n], steps[n].seen if n < len(steps) else NOW)
         parts = render(messages, replace(prompt.generation(), thinking=thinking))
-        text = "".join(part if isinstance(part, str) else f"<{part.tobytes().hex()}>" for part in parts)
+        text = "".join(
+            part if isinstance(part, str) else repr(part.parts) if isinstance(part, Spelled) else part.tobytes().hex() for part in parts
+        )
         assert text.startswith(before)
         before = text
 
