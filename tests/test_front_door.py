@@ -147,7 +147,18 @@ def test_a_run_that_does_not_get_there_is_recorded_and_ends_with_1(
 ) -> None:
     out = tmp_path / "out"
     code, told, _ = call(
-        "run", "Click button ONE.", "--url", pages.url("app.html"), "--out", out, "--model", random_model, "--max-steps", 2
+        "run",
+        "Click button ONE.",
+        "--url",
+        pages.url("app.html"),
+        "--out",
+        out,
+        "--model",
+        random_model,
+        "--max-steps",
+        2,
+        "--grammar",
+        "off",
     )
     assert code == 1
     assert f"Run folder: {out}" in told
