@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated, TypeVar
+from types import FrameType
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -37,7 +39,7 @@ def measure(plan: Plan) -> Figures:
     if "steps" in plan.parts:
         found["plain"] = alone(plain, plan)
     if plan.peer:
-        found["peer"] = alone(peer, plan)
+        found["peer"] = peer(plan)  # a server of its own; here is only its client
     machine = before.better(alone(hardware, plan))
     return {"model": plan.model, "steps": plan.steps, "repeat": plan.repeat} | compare(found, work, machine)
 
@@ -46,6 +48,13 @@ def alone(side: Callable[[Plan], T], plan: Plan) -> T:
     """The same in a fresh process: what it holds and how it sets its threads touches no other side."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(side, plan).result()
+
+
+def stop(signal_number: int, _: FrameType | None) -> NoReturn:
+    """End what was started before ending."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    raise SystemExit(128 + signal_number)
 
 
 def hardware(plan: Plan) -> Machine:
@@ -64,6 +73,7 @@ def main(
 ) -> None:
     """The engine against plain transformers, vLLM and the machine."""
     parts = tuple(only or PARTS)
+    signal.signal(signal.SIGTERM, stop)
     if model not in GEOMETRIES or not set(parts) <= set(PARTS) or against not in ("", "vllm"):
         raise SystemExit(f"--model is {' or '.join(GEOMETRIES)}, --only one of {', '.join(PARTS)}, --peer vllm.")
     figures = measure(Plan(model, folder, parts, steps, repeat, against))

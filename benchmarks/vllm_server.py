@@ -164,6 +164,8 @@ class VllmClient:
                 return found
         except urllib.error.HTTPError as error:
             raise SystemExit(f"vLLM refused ({error.code}): {error.read().decode(errors='replace')[:800]}") from error
+        except OSError as error:
+            raise SystemExit(f"vLLM's server is gone ({error}): its log says why.") from error
 
 
 def _peak(process: int) -> int:
