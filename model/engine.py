@@ -337,8 +337,8 @@ def _span(request: Request, end: int, keys: bool = False) -> tuple[NDArray[np.in
     new = np.array(request.new[max(0, start - length) : max(0, end - length)], dtype=np.int64)
     ids = np.concatenate([(layout.keys if keys else layout.ids)[start:end], new])
     first = layout.following + max(0, start - length)
-    positions = torch.cat([layout.positions[:, start:end], torch.arange(first, first + len(new)).expand(3, -1)], 1)
-    return ids, positions, np.concatenate([layout.kept[start:end], np.ones(len(new), dtype=bool)])
+    positions = np.concatenate([layout.positions[:, start:end], np.broadcast_to(np.arange(first, first + len(new)), (3, len(new)))], 1)
+    return ids, torch.from_numpy(positions), np.concatenate([layout.kept[start:end], np.ones(len(new), dtype=bool)])
 
 
 def _unwanted(request: Request) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 import torch
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from transformers import Glm4vMoeForConditionalGeneration
 
     from model.grammar import Grammars
+
+T = TypeVar("T")
 
 
 class Glm4vMoe:
@@ -81,7 +84,7 @@ class Glm4vMoe:
         config = read_config(folder)
         tokens, preprocessor = Tokens.load(folder), Preprocessor.load(folder)
         placement = Placement(dtype, device_map, attention, experts, offload_folder, tensor_parallel, expert_parallel)
-        loaded = cls(load_weights(folder, placement), tokens, preprocessor, str(path_or_id))
+        loaded = cls(aside(lambda: load_weights(folder, placement)), tokens, preprocessor, str(path_or_id))
         loaded._check_fit()
         loaded.cache_bytes = cache_bytes
         if tensor_parallel:
@@ -176,7 +179,7 @@ class Glm4vMoe:
         """What computes the answers: made, and checked against the library, when it is first needed."""
         with self._lock:
             if self._engine is None:
-                self._engine = self._made_engine()
+                self._engine = aside(self._made_engine)
             return self._engine
 
     @torch.inference_mode()
@@ -212,6 +215,17 @@ class Glm4vMoe:
         reasoning = [token for token in ids[:cut] if token != think]
         answer = ids[cut + 1 :] if end in ids else ids[cut:]
         return self.tokens.decode(answer).strip(), self.tokens.decode(reasoning).strip()
+
+
+def aside(work: Callable[[], T]) -> T:
+    """Do it in a thread that ends with it.
+
+    OpenMP keeps workers waiting for every thread that has ever computed. With more of them than cores they sleep between operations
+    instead of spinning (libgomp's throttled spin count), and waking them doubles the time of a decoding step: only the engine's thread
+    may keep any.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
 
 
 def kv_budget(device: torch.device) -> int:

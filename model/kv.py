@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -56,6 +58,14 @@ class KV:
     def __init__(self, shape: KVShape, capacity: int = 0) -> None:
         self.shape, self.length, self.capacity = shape, 0, _rounded(capacity)
         self._layers = [self._empty(device, self.capacity) for device in shape.devices]
+        self._arrays: list[NDArray[np.float32]] = []
+
+    @property
+    def arrays(self) -> list[NDArray[np.float32]]:
+        """The layers' memory (2, heads, capacity, size) as float32 arrays, on a CPU."""
+        if not self._arrays:
+            self._arrays = [layer.numpy() for layer in self._layers]
+        return self._arrays
 
     @property
     def bytes(self) -> int:
@@ -70,7 +80,7 @@ class KV:
         wanted = self._wanted(tokens)
         if wanted > self.capacity:
             self._layers = [self._moved(layer, wanted, self.length) for layer in self._layers]
-            self.capacity = wanted
+            self.capacity, self._arrays = wanted, []
 
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Put new keys and values (heads, n, size) behind the others; all of them then, (heads, length + n, size) each."""
@@ -97,7 +107,7 @@ class KV:
         """A sequence of its own that begins with the first tokens of this one."""
         other = KV.__new__(KV)
         other.shape, other.length, other.capacity = self.shape, min(self.length, length), _rounded(min(self.length, length))
-        other._layers = [self._moved(layer, other.capacity, other.length) for layer in self._layers]
+        other._layers, other._arrays = [self._moved(layer, other.capacity, other.length) for layer in self._layers], []
         return other
 
     def _wanted(self, tokens: int) -> int:

@@ -1,6 +1,7 @@
 """The forward on a CPU, over the library's own parameters, without the thousands of small operations that decoding spends its time on.
 
-Tokens of all sequences stand in one flat row: everything but attention is computed once for all of them. What q, k and v (gate and up)
+Tokens of all sequences stand in one flat row: everything but attention is computed once for all of them. Where each has but one token to
+read, the layers are compiled functions (model/kernels.py), bound by nothing but the reading of weights. What q, k and v (gate and up)
 multiply is laid side by side once, and the library's parameters become views of it: nothing is held twice, and both compute with the same.
 Used only where `self_check` has found it equal to the library's.
 """
@@ -12,10 +13,13 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import numba
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model import kernels
 from model.base import Grid
 from model.batched import BatchedVision
 from model.forward import Forward, Row
@@ -26,6 +30,18 @@ if TYPE_CHECKING:
 
 GRIDS = 8
 """Sizes of screenshots whose place tables are kept."""
+COMPILED_ROWS = 8
+"""Tokens up to which compiled functions are faster than matrix products."""
+PART = 2048
+"""Tokens of a head that one task of the compiled attention looks at."""
+_NOTHING = np.empty(0, dtype=np.float32)
+_NO_EXPERTS = np.empty((0, 0), np.float32), _NOTHING, np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.float32), 0, False, 1.0
+
+
+def array(weights: Tensor) -> kernels.Floats:
+    """The same memory."""
+    found: kernels.Floats = weights.detach().numpy()
+    return found
 
 
 def side_by_side(*layers: Any) -> tuple[Tensor, Tensor | None]:
@@ -64,7 +80,8 @@ class Experts:
         gate = moe.gate
         self.router, self.bias = gate.weight.float(), gate.e_score_correction_bias
         self.top_k, self.normalised, self.scale = gate.top_k, gate.norm_topk_prob, gate.routed_scaling_factor
-        self.gate_up, self.down = moe.experts.gate_up_proj.unbind(0), moe.experts.down_proj.unbind(0)
+        self.whole = moe.experts.gate_up_proj, moe.experts.down_proj
+        self.gate_up, self.down = (weights.unbind(0) for weights in self.whole)
         self.shared = GatedMLP(moe.shared_experts)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -75,18 +92,8 @@ class Experts:
         if self.normalised:
             weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
         weights = weights * self.scale
-        out = self.shared(x)
-        return self._one(x, chosen, weights, out) if len(x) == 1 else self._several(x, chosen, weights, out)
-
-    def _one(self, x: Tensor, chosen: Tensor, weights: Tensor, out: Tensor) -> Tensor:
-        for expert, weight in zip(chosen[0].tolist(), weights[0].tolist(), strict=True):
-            out.add_(gated(x, self.gate_up[expert], self.down[expert]), alpha=weight)
-        return out
-
-    def _several(self, x: Tensor, chosen: Tensor, weights: Tensor, out: Tensor) -> Tensor:
-        """Tokens sorted by expert, so that each expert's weights are read once."""
         flat = chosen.reshape(-1)
-        order = flat.argsort()
+        order = flat.argsort()  # tokens by expert, so that each expert's weights are read once
         tokens = order // self.top_k
         counts = torch.bincount(flat, minlength=len(self.gate_up)).tolist()
         shares, inputs = weights.reshape(-1, 1)[order].to(x.dtype), x[tokens]
@@ -95,7 +102,11 @@ class Experts:
             for expert, mine in enumerate(torch.split(inputs, counts))
             if counts[expert]
         ]
-        return out.index_add_(0, tokens, torch.cat(outputs).mul_(shares))
+        return self.shared(x).index_add_(0, tokens, torch.cat(outputs).mul_(shares))
+
+    def arrays(self) -> tuple[Any, ...]:
+        """What `kernels.finish` takes of these."""
+        return *map(array, (self.router, self.bias, *self.whole)), self.top_k, self.normalised, self.scale
 
 
 class Layer:
@@ -109,33 +120,62 @@ class Layer:
         self.qkv = side_by_side(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out = attention.o_proj.weight
         self.mlp = GatedMLP(layer.mlp) if dense else Experts(layer.mlp)
+        shared, routed = (self.mlp, _NO_EXPERTS) if isinstance(self.mlp, GatedMLP) else (self.mlp.shared, self.mlp.arrays())
+        bias = _NOTHING if self.qkv[1] is None else array(self.qkv[1])
+        self._to_qkv = array(self.before.weight), self.before.variance_epsilon, array(self.qkv[0]), bias
+        self._to_end = array(self.out), array(self.after.weight), self.after.variance_epsilon, array(shared.gate_up), array(shared.down)
+        self._routed = routed
 
-    def __call__(self, x: Tensor, rotary: tuple[Tensor, Tensor], rows: Sequence[tuple[KV, int]], masks: Sequence[Tensor | None]) -> Tensor:
+    def step(self, x: kernels.Floats, cos: kernels.Floats, sin: kernels.Floats, kvs: Sequence[KV], threads: int) -> None:
+        """The same for the next token of each sequence: x (sequences, hidden), in place; cos, sin (sequences, rotated / 2)."""
+        heads = self.heads + 2 * self.kv_heads
+        qkv = np.empty((len(x), heads * self.size), dtype=np.float32)
+        seen = np.empty((len(x), self.heads, self.size), dtype=np.float32)
+        kernels.project(x, *self._to_qkv, qkv)
+        for i, kv in enumerate(kvs):
+            parts = max(-(-threads // self.kv_heads), -(-kv.length // PART))
+            kernels.attend(qkv[i].reshape(heads, self.size), cos[i], sin[i], kv.arrays[self.index], kv.length, parts, seen[i])
+        kernels.finish(x, seen.reshape(len(x), -1), *self._to_end, *self._routed)
+
+    def __call__(self, x: Tensor, rotary: tuple[Tensor, Tensor], rows: Sequence[tuple[KV, int]]) -> Tensor:
         """x (n, hidden), in place; rows: each sequence and how many of the n are its next tokens."""
-        x += F.linear(self._attend(normed(x, self.before), rotary, rows, masks), self.out)
+        x += F.linear(self._attend(normed(x, self.before), rotary, rows), self.out)
         x += self.mlp(normed(x, self.after))
         return x
 
-    def _attend(self, x: Tensor, rotary: tuple[Tensor, Tensor], rows: Sequence[tuple[KV, int]], masks: Sequence[Tensor | None]) -> Tensor:
+    def _attend(self, x: Tensor, rotary: tuple[Tensor, Tensor], rows: Sequence[tuple[KV, int]]) -> Tensor:
         heads, kv_heads = self.heads, self.kv_heads
         qkv = F.linear(x, *self.qkv).view(len(x), -1, self.size)
         turn(qkv[:, : heads + kv_heads], *rotary)
         outputs, at = [], 0
-        for (kv, count), mask in zip(rows, masks, strict=True):
+        for kv, count in rows:
             q, k, v = (part.transpose(0, 1) for part in torch.split(qkv[at : at + count], [heads, kv_heads, kv_heads], 1))
-            outputs.append(attend(q, *kv.write(self.index, k, v), mask))
+            outputs.append(attend(q, *kv.write(self.index, k, v)))
             at += count
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
-def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """q (heads, n, size) over keys and values (kv heads, length, size) → (n, heads · size). mask (n, length): 0 or −∞, for n > 1."""
+def attend(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The last n of `length` tokens look back: q (heads, n, size) over keys, values (kv heads, length, size) → (n, heads · size).
+
+    What stands before all n is seen by all, so no mask is read there: the queries of a group make one long row. The rest is causal. Both
+    are joined by the logarithms of their sums, as flash attention joins its blocks (arXiv 2205.14135).
+    """
     heads, count, size = q.shape
-    if count == 1:
-        grouped = q.view(len(keys), heads // len(keys), size) * size**-0.5
-        return torch.bmm(torch.bmm(grouped, keys.transpose(1, 2)).softmax(-1), values).view(1, heads * size)
-    out = F.scaled_dot_product_attention(q[None], keys[None], values[None], attn_mask=mask, enable_gqa=True)
+    before, kv_heads = keys.shape[1] - count, len(keys)
+    repeated = [x[:, None, before:].expand(-1, heads // kv_heads, -1, -1).reshape(1, heads, count, size) for x in (keys, values)]
+    out, log_sum = _flash(q[None], *repeated, is_causal=True)
+    if before:
+        seen, seen_sum = _flash(q.reshape(1, kv_heads, -1, size), keys[None, :, :before], values[None, :, :before])
+        share = torch.sigmoid(seen_sum.reshape(1, heads, count) - log_sum.reshape(1, heads, count))[..., None]
+        out = torch.lerp(out, seen.reshape(1, heads, count, size), share)
     return out[0].transpose(0, 1).reshape(count, heads * size)
+
+
+def _flash(q: Tensor, k: Tensor, v: Tensor, is_causal: bool = False) -> tuple[Tensor, Tensor]:
+    """Attention (1, heads, n, size) and the logarithms of its sums (1, heads, n)."""
+    out, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, is_causal)
+    return out, log_sum
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor) -> None:
@@ -163,6 +203,8 @@ class LeanForward:
         rotary = text.rotary_emb
         self._frequencies, self._scaling = rotary.inv_freq, rotary.attention_scaling
         self._axes = torch.tensor([i % 3 for i, width in enumerate(rotary.mrope_section) for _ in range(width)])
+        head, norm = model.lm_head, text.norm
+        self._head = array(norm.weight), norm.variance_epsilon, array(head.weight), _NOTHING if head.bias is None else array(head.bias)
         self._vision = lru_cache(GRIDS)(lambda rows, columns: BatchedVision(model, (rows, columns)))
 
     @staticmethod
@@ -183,36 +225,43 @@ class LeanForward:
     def logits(self, rows: Sequence[Row]) -> Tensor:
         x = torch.cat([row.embeddings for row in rows]) if len(rows) > 1 else rows[0].embeddings.clone()
         angles = torch.cat([row.positions for row in rows], 1)[self._axes].t() * self._frequencies
-        rotary = (angles.cos() * self._scaling)[:, None].to(x.dtype), (angles.sin() * self._scaling)[:, None].to(x.dtype)
-        read = [(row.kv, len(row)) for row in rows]
-        masks = [_causal(kv.length, count) for kv, count in read]
-        for layer in self._layers:
-            x = layer(x, rotary, read, masks)
-        for kv, count in read:
+        cos, sin = angles.cos() * self._scaling, angles.sin() * self._scaling
+        kvs, counts = [row.kv for row in rows], [len(row) for row in rows]
+        if len(x) == len(rows) <= COMPILED_ROWS:
+            logits = self._decoded(x.numpy(), cos.numpy(), sin.numpy(), kvs)
+        else:
+            for layer in self._layers:
+                x = layer(x, (cos[:, None], sin[:, None]), list(zip(kvs, counts, strict=True)))
+            last = torch.tensor([end - 1 for end in accumulate(counts)])
+            logits = self._model.lm_head(normed(x[last], self._text.norm))
+        for kv, count in zip(kvs, counts, strict=True):
             kv.advance(count)
-        last = torch.tensor([end - 1 for end in accumulate(len(row) for row in rows)])
-        logits: Tensor = self._model.lm_head(normed(x[last], self._text.norm)).float()
         return logits
+
+    def _decoded(self, x: kernels.Floats, cos: kernels.Floats, sin: kernels.Floats, kvs: Sequence[KV]) -> Tensor:
+        out = np.empty((len(x), self._head[2].shape[0]), dtype=np.float32)
+        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+        with kernels.LOCK:
+            numba.set_num_threads(threads)
+            for layer in self._layers:
+                layer.step(x, cos, sin, kvs, threads)
+            kernels.project(x, *self._head, out)
+        return torch.from_numpy(out)
 
     def features(self, patches: Tensor, grid: Grid) -> Tensor:
         return self._vision(*grid[1:])(patches[None])[0]
 
 
-def _causal(before: int, count: int) -> Tensor | None:
-    """What is added to the scores of the last `count` of before + count tokens; None for a single one, which may look at all."""
-    return None if count == 1 else torch.full((count, before + count), -torch.inf).triu_(before + 1)
-
-
 def self_check(model: Glm4vMoeForConditionalGeneration, lean: Forward, library: Forward, tolerance: float = 1e-3) -> bool:
-    """Whether both forwards give the same logits for a few tokens, read at once and one by one, and the same features of an image."""
-    ids = torch.arange(4) * 7 % model.config.get_text_config(decoder=True).vocab_size
+    """Whether both forwards give the same logits for a few tokens, read together and alone, and the same features of an image."""
+    ids = torch.arange(5) * 7 % model.config.get_text_config(decoder=True).vocab_size
     embedded = model.get_input_embeddings()(ids)
-    positions = torch.stack([torch.arange(4), torch.arange(4) * 2, torch.arange(4) * 3])
+    positions = torch.arange(5) * torch.tensor([[1], [2], [3]])
     patch = model.model.visual.config.patch_size
     image = torch.rand(16, 3 * patch * patch, generator=torch.Generator().manual_seed(0))
     found = []
     for forward in (lean, library):
-        kv = KV(KVShape.of(model), 4)
-        steps = [forward.logits([Row(kv, embedded[a:b], positions[:, a:b])]) for a, b in ((0, 3), (3, 4))]
+        kv = KV(KVShape.of(model), 5)
+        steps = [forward.logits([Row(kv, embedded[a:b], positions[:, a:b])]) for a, b in ((0, 2), (2, 4), (4, 5))]
         found.append((torch.cat(steps), forward.features(image, (1, 4, 4))))
     return all(bool((a - b).abs().max() < tolerance * max(1.0, float(b.abs().max()))) for a, b in zip(*found, strict=True))

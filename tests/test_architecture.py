@@ -29,6 +29,7 @@ HOMES = {
     "huggingface_hub": "model/",
     "accelerate": "model/",
     "llguidance": "model/",
+    "numba": "model/",
     "playwright": "environments/browser",
     "pyautogui": "environments/desktop",
     "mss": "environments/desktop",

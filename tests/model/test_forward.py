@@ -78,7 +78,7 @@ class Reader:
         chosen = torch.from_numpy(np.flatnonzero(self.layout.kept[self.at : end]) + self.at)
         self.at = end
         self.kv.reserve(len(chosen))
-        return Row(self.kv, self.embeddings[chosen], self.layout.positions[:, chosen])
+        return Row(self.kv, self.embeddings[chosen], torch.from_numpy(self.layout.positions)[:, chosen])
 
     def new(self, token: int) -> Row:
         self.kv.reserve(1)

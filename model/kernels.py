@@ -1,0 +1,236 @@
+"""One token of each of a few sequences through a layer, compiled (numba): what decoding on a CPU is bound by is the reading of weights.
+
+A product with a single row reads every weight once; torch does it on one core and at a cost per operation that exceeds the work of a small
+model. Here a layer is three functions, each weight is read once for all rows, and both cores read. All arrays are float32 and contiguous.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+LOCK = threading.Lock()
+"""Held around every call: not every threading layer of numba's bears two callers at once."""
+BLOCK = 64
+"""Rows of a weight matrix that one task takes."""
+_compiled: Any = njit(parallel=True, fastmath=True, cache=True, nogil=True, error_model="numpy")
+_inlined: Any = njit(fastmath=True, cache=True, inline="always", error_model="numpy")
+
+
+@_inlined
+def dot(a: Floats, b: Floats) -> float:
+    total = np.float32(0.0)
+    for i in range(a.shape[0]):
+        total += a[i] * b[i]
+    return total
+
+
+@_inlined
+def rms_norm(x: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
+    """Each row over the root of its mean square, times a weight."""
+    for row in range(x.shape[0]):
+        scale = np.float32(1.0) / np.sqrt(dot(x[row], x[row]) / np.float32(x.shape[1]) + np.float32(epsilon))
+        for i in range(x.shape[1]):
+            out[row, i] = x[row, i] * scale * weight[i]
+
+
+@_compiled
+def project(x: Floats, norm: Floats, epsilon: float, weight: Floats, bias: Floats, out: Floats) -> None:
+    """out (rows, n) = norm(x (rows, hidden)) · weight (n, hidden) + bias (n,), or without one where it has no length."""
+    normed = np.empty_like(x)
+    rms_norm(x, norm, epsilon, normed)
+    for block in prange((weight.shape[0] + BLOCK - 1) // BLOCK):
+        for j in range(block * BLOCK, min(weight.shape[0], (block + 1) * BLOCK)):
+            for row in range(x.shape[0]):
+                out[row, j] = dot(weight[j], normed[row]) + (bias[j] if bias.shape[0] else np.float32(0.0))
+
+
+@_inlined
+def score(queries: Floats, keys: Floats, scale: float, out: Floats) -> None:
+    """out (queries, n) = scale · queries (queries, size) · keys (n, size), four queries to each reading of a key."""
+    fours = queries.shape[0] // 4 * 4
+    for t in range(keys.shape[0]):
+        for g in range(0, fours, 4):
+            a = b = c = d = np.float32(0.0)
+            for i in range(keys.shape[1]):
+                a += queries[g, i] * keys[t, i]
+                b += queries[g + 1, i] * keys[t, i]
+                c += queries[g + 2, i] * keys[t, i]
+                d += queries[g + 3, i] * keys[t, i]
+            out[g, t], out[g + 1, t], out[g + 2, t], out[g + 3, t] = a * scale, b * scale, c * scale, d * scale
+        for g in range(fours, queries.shape[0]):
+            out[g, t] = dot(queries[g], keys[t]) * scale
+
+
+@_inlined
+def gather(shares: Floats, values: Floats, out: Floats) -> None:
+    """out (queries, size) += shares (queries, n) · values (n, size), four queries to each reading of a value."""
+    fours = shares.shape[0] // 4 * 4
+    for t in range(values.shape[0]):
+        for g in range(0, fours, 4):
+            a, b, c, d = shares[g, t], shares[g + 1, t], shares[g + 2, t], shares[g + 3, t]
+            for i in range(values.shape[1]):
+                out[g, i] += a * values[t, i]
+                out[g + 1, i] += b * values[t, i]
+                out[g + 2, i] += c * values[t, i]
+                out[g + 3, i] += d * values[t, i]
+        for g in range(fours, shares.shape[0]):
+            for i in range(values.shape[1]):
+                out[g, i] += shares[g, t] * values[t, i]
+
+
+@_inlined
+def exponential(x: Floats, top: float) -> float:
+    """x becomes exp(x - top), top no less than any; their sum. In a form the compiler turns into vectors: 2^n by its bits and Cephes's
+    polynomial for the rest (expf.c, Moshier 1984), exact to two units in the last place."""
+    bits = np.empty(x.shape[0], dtype=np.int32)
+    for i in range(x.shape[0]):
+        value = max(x[i] - top, np.float32(-87.0))
+        n = np.floor(value * np.float32(1.44269504) + np.float32(0.5))
+        r = value - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+        y = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+        y = y * r + np.float32(8.3334519073e-3)
+        y = y * r + np.float32(4.1665795894e-2)
+        y = y * r + np.float32(1.6666665459e-1)
+        y = y * r + np.float32(5.0000001201e-1)
+        x[i] = y * r * r + r + np.float32(1.0)
+        bits[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
+    powers, total = bits.view(np.float32), np.float32(0.0)
+    for i in range(x.shape[0]):
+        x[i] *= powers[i]
+        total += x[i]
+    return total
+
+
+@_compiled
+def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, parts: int, out: Floats) -> None:
+    """Rotate one token's queries and keys, keep its key and value, and look back at all there are.
+
+    qkv (heads + 2 · kv heads, size); cos, sin (rotated / 2,); store (2, kv heads, capacity, size), of which `length` tokens are filled;
+    out (heads, size). parts: how many tasks share the tokens of a head (flash decoding: each has a maximum and a sum of its own).
+    """
+    kv_heads, size, half = store.shape[1], store.shape[3], cos.shape[0]
+    heads = qkv.shape[0] - 2 * kv_heads
+    group = heads // kv_heads
+    for head in range(heads + kv_heads):
+        for i in range(half):
+            first, second = qkv[head, i], qkv[head, i + half]
+            qkv[head, i] = first * cos[i] - second * sin[i]
+            qkv[head, i + half] = second * cos[i] + first * sin[i]
+    for head in range(kv_heads):
+        for i in range(size):
+            store[0, head, length, i] = qkv[heads + head, i]
+            store[1, head, length, i] = qkv[heads + kv_heads + head, i]
+    total, scale = length + 1, np.float32(1.0 / np.sqrt(size))
+    span = (total + parts - 1) // parts
+    largest = np.full((parts, heads), np.float32(-np.inf), dtype=np.float32)
+    sums = np.zeros((parts, heads), dtype=np.float32)
+    partial = np.zeros((parts, heads, size), dtype=np.float32)
+    for task in prange(kv_heads * parts):
+        head, part = task // parts, task % parts
+        start, end = part * span, min(total, (part + 1) * span)
+        if start < end:
+            queries, sum_of = qkv[head * group : (head + 1) * group], partial[part, head * group : (head + 1) * group]
+            scores = np.empty((group, end - start), dtype=np.float32)
+            score(queries, store[0, head, start:end], scale, scores)
+            for g in range(group):
+                q = head * group + g
+                largest[part, q] = scores[g].max()
+                sums[part, q] = exponential(scores[g], largest[part, q])
+            gather(scores, store[1, head, start:end], sum_of)
+    for q in range(heads):
+        top, whole = largest[:, q].max(), np.float32(0.0)
+        for i in range(size):
+            out[q, i] = 0.0
+        for part in range(parts):
+            share = np.exp(largest[part, q] - top)
+            whole += share * sums[part, q]
+            for i in range(size):
+                out[q, i] += share * partial[part, q, i]
+        for i in range(size):
+            out[q, i] /= whole
+
+
+@_inlined
+def silu(x: float) -> float:
+    return x / (np.float32(1.0) + np.exp(-x))
+
+
+@_inlined
+def route(x: Floats, router: Floats, bias: Floats, top_k: int, normalised: bool, scale: float, chosen: Any, weights: Floats) -> None:
+    """Of each row, the experts with the highest sigmoid score plus bias, and their weights: the scores without it."""
+    scores = np.empty(router.shape[0], dtype=np.float32)
+    taken = np.empty(router.shape[0], dtype=np.bool_)
+    for row in range(x.shape[0]):
+        for expert in range(router.shape[0]):
+            scores[expert] = np.float32(1.0) / (np.float32(1.0) + np.exp(-dot(router[expert], x[row])))
+            taken[expert] = False
+        total = np.float32(0.0)
+        for k in range(top_k):
+            best = -1
+            for expert in range(router.shape[0]):
+                if not taken[expert] and (best < 0 or scores[expert] + bias[expert] > scores[best] + bias[best]):
+                    best = expert
+            taken[best] = True
+            chosen[row, k], weights[row, k] = best, scores[best]
+            total += scores[best]
+        for k in range(top_k):
+            weights[row, k] *= np.float32(scale) / (total + np.float32(1e-20)) if normalised else np.float32(scale)
+
+
+@_compiled
+def finish(
+    x: Floats, attended: Floats, out: Floats, norm: Floats, epsilon: float,
+    shared_in: Floats, shared_out: Floats, router: Floats, bias: Floats, experts_in: Floats, experts_out: Floats,
+    top_k: int, normalised: bool, scale: float,
+) -> None:  # fmt: skip
+    """The rest of a layer, in place: x += out · attended; x += MLP(norm(x)).
+
+    x (rows, hidden), attended (rows, heads · size), out (hidden, heads · size). shared_in (2s, hidden), shared_out (hidden, s): the dense
+    MLP or the shared experts; router (experts, hidden), experts_in (experts, 2i, hidden), experts_out (experts, hidden, i); without routed
+    experts top_k is 0.
+    """
+    rows, hidden = x.shape
+    for block in prange((hidden + BLOCK - 1) // BLOCK):
+        for j in range(block * BLOCK, min(hidden, (block + 1) * BLOCK)):
+            for row in range(rows):
+                x[row, j] += dot(out[j], attended[row])
+    normed = np.empty_like(x)
+    rms_norm(x, norm, epsilon, normed)
+    chosen, weights = np.empty((rows, top_k), dtype=np.int64), np.empty((rows, top_k), dtype=np.float32)
+    if top_k:
+        route(normed, router, bias, top_k, normalised, scale, chosen, weights)
+    shared, inner = shared_out.shape[1], experts_out.shape[2]
+    width = shared + top_k * inner
+    gates = np.empty((rows, width), dtype=np.float32)  # of each row: the shared MLP, then its experts in turn
+    needed = np.zeros(experts_in.shape[0], dtype=np.bool_)
+    for row in range(rows):
+        for k in range(top_k):
+            needed[chosen[row, k]] = True
+    active = np.flatnonzero(needed)
+    units = shared + len(active) * inner
+    for block in prange((units + BLOCK - 1) // BLOCK):
+        for unit in range(block * BLOCK, min(units, (block + 1) * BLOCK)):
+            if unit < shared:
+                for row in range(rows):
+                    gates[row, unit] = silu(dot(shared_in[unit], normed[row])) * dot(shared_in[shared + unit], normed[row])
+            else:
+                expert, i = active[(unit - shared) // inner], (unit - shared) % inner
+                for row in range(rows):
+                    for k in range(top_k):
+                        if chosen[row, k] == expert:
+                            value = silu(dot(experts_in[expert, i], normed[row])) * dot(experts_in[expert, inner + i], normed[row])
+                            gates[row, shared + k * inner + i] = value * weights[row, k]
+    for block in prange((hidden + BLOCK - 1) // BLOCK):
+        for j in range(block * BLOCK, min(hidden, (block + 1) * BLOCK)):
+            for row in range(rows):
+                total = dot(shared_out[j], gates[row, :shared])
+                for k in range(top_k):
+                    start = shared + k * inner
+                    total += dot(experts_out[chosen[row, k], j], gates[row, start : start + inner])
+                x[row, j] += total
