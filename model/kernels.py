@@ -7,8 +7,10 @@ model. Here a layer is three functions, each weight is read once for all rows, a
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+import numba
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -16,14 +18,23 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 LOCK = threading.Lock()
 """Held around every call: not every threading layer of numba's bears two callers at once."""
+THREADS: int = numba.get_num_threads()
+"""As many as numba has cores for."""
 BLOCK = 64
 """Rows of a weight matrix that one task takes."""
-_compiled: Any = njit(parallel=True, fastmath=True, cache=True, nogil=True, error_model="numpy")
-_inlined: Any = njit(fastmath=True, cache=True, inline="always", error_model="numpy")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _compiled(function: F) -> F:
+    return cast(F, njit(parallel=True, fastmath=True, cache=True, nogil=True, error_model="numpy")(function))
+
+
+def _inlined(function: F) -> F:
+    return cast(F, njit(fastmath=True, cache=True, inline="always", error_model="numpy")(function))
 
 
 @_inlined
-def dot(a: Floats, b: Floats) -> float:
+def dot(a: Floats, b: Floats) -> Any:
     total = np.float32(0.0)
     for i in range(a.shape[0]):
         total += a[i] * b[i]
@@ -51,7 +62,7 @@ def project(x: Floats, norm: Floats, epsilon: float, weight: Floats, bias: Float
 
 
 @_inlined
-def score(queries: Floats, keys: Floats, scale: float, out: Floats) -> None:
+def score(queries: Floats, keys: Floats, scale: Any, out: Floats) -> None:
     """out (queries, n) = scale · queries (queries, size) · keys (n, size), four queries to each reading of a key."""
     fours = queries.shape[0] // 4 * 4
     for t in range(keys.shape[0]):
@@ -85,7 +96,7 @@ def gather(shares: Floats, values: Floats, out: Floats) -> None:
 
 
 @_inlined
-def exponential(x: Floats, top: float) -> float:
+def exponential(x: Floats, top: Any) -> Any:
     """x becomes exp(x - top), top no less than any; their sum. In a form the compiler turns into vectors: 2^n by its bits and Cephes's
     polynomial for the rest (expf.c, Moshier 1984), exact to two units in the last place."""
     bits = np.empty(x.shape[0], dtype=np.int32)
@@ -157,7 +168,7 @@ def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, pa
 
 
 @_inlined
-def silu(x: float) -> float:
+def silu(x: Any) -> Any:
     return x / (np.float32(1.0) + np.exp(-x))
 
 

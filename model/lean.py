@@ -163,8 +163,8 @@ def attend(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """
     heads, count, size = q.shape
     before, kv_heads = keys.shape[1] - count, len(keys)
-    repeated = [x[:, None, before:].expand(-1, heads // kv_heads, -1, -1).reshape(1, heads, count, size) for x in (keys, values)]
-    out, log_sum = _flash(q[None], *repeated, is_causal=True)
+    k, v = (x[:, None, before:].expand(-1, heads // kv_heads, -1, -1).reshape(1, heads, count, size) for x in (keys, values))
+    out, log_sum = _flash(q[None], k, v, is_causal=True)
     if before:
         seen, seen_sum = _flash(q.reshape(1, kv_heads, -1, size), keys[None, :, :before], values[None, :, :before])
         share = torch.sigmoid(seen_sum.reshape(1, heads, count) - log_sum.reshape(1, heads, count))[..., None]
@@ -240,7 +240,7 @@ class LeanForward:
 
     def _decoded(self, x: kernels.Floats, cos: kernels.Floats, sin: kernels.Floats, kvs: Sequence[KV]) -> Tensor:
         out = np.empty((len(x), self._head[2].shape[0]), dtype=np.float32)
-        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+        threads = min(torch.get_num_threads(), kernels.THREADS)
         with kernels.LOCK:
             numba.set_num_threads(threads)
             for layer in self._layers:
