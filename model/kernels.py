@@ -22,6 +22,8 @@ THREADS: int = numba.get_num_threads()
 """As many as numba has cores for."""
 BLOCK = 64
 """Rows of a weight matrix that one task takes."""
+UNITS = 32
+"""Units of an MLP that one task takes."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -50,20 +52,11 @@ def rms_norm(x: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
             out[row, i] = x[row, i] * scale * weight[i]
 
 
-@_compiled
-def project(x: Floats, norm: Floats, epsilon: float, weight: Floats, bias: Floats, out: Floats) -> None:
-    """out (rows, n) = norm(x (rows, hidden)) · weight (n, hidden) + bias (n,), or without one where it has no length."""
-    normed = np.empty_like(x)
-    rms_norm(x, norm, epsilon, normed)
-    for block in prange((weight.shape[0] + BLOCK - 1) // BLOCK):
-        for j in range(block * BLOCK, min(weight.shape[0], (block + 1) * BLOCK)):
-            for row in range(x.shape[0]):
-                out[row, j] = dot(weight[j], normed[row]) + (bias[j] if bias.shape[0] else np.float32(0.0))
-
-
 @_inlined
 def score(queries: Floats, keys: Floats, scale: Any, out: Floats) -> None:
-    """out (queries, n) = scale · queries (queries, size) · keys (n, size), four queries to each reading of a key."""
+    """out (queries, n) = scale · queries (queries, size) · keys (n, size), four queries to each reading of a key.
+
+    Rows of a weight matrix are keys, too."""
     fours = queries.shape[0] // 4 * 4
     for t in range(keys.shape[0]):
         for g in range(0, fours, 4):
@@ -76,6 +69,20 @@ def score(queries: Floats, keys: Floats, scale: Any, out: Floats) -> None:
             out[g, t], out[g + 1, t], out[g + 2, t], out[g + 3, t] = a * scale, b * scale, c * scale, d * scale
         for g in range(fours, queries.shape[0]):
             out[g, t] = dot(queries[g], keys[t]) * scale
+
+
+@_compiled
+def project(x: Floats, norm: Floats, epsilon: float, weight: Floats, bias: Floats, out: Floats) -> None:
+    """out (rows, n) = norm(x (rows, hidden)) · weight (n, hidden) + bias (n,), or without one where it has no length."""
+    normed = np.empty_like(x)
+    rms_norm(x, norm, epsilon, normed)
+    for block in prange((weight.shape[0] + BLOCK - 1) // BLOCK):
+        start, end = block * BLOCK, min(weight.shape[0], (block + 1) * BLOCK)
+        score(normed, weight[start:end], np.float32(1.0), out[:, start:end])
+        if bias.shape[0]:
+            for row in range(x.shape[0]):
+                for j in range(start, end):
+                    out[row, j] += bias[j]
 
 
 @_inlined
@@ -194,6 +201,18 @@ def route(x: Floats, router: Floats, bias: Floats, top_k: int, normalised: bool,
             weights[row, k] *= np.float32(scale) / (total + np.float32(1e-20)) if normalised else np.float32(scale)
 
 
+@_inlined
+def gate(x: Floats, weight: Floats, inner: int, start: int, shares: Floats, out: Floats) -> None:
+    """out (rows, inner) from start on: silu(gate · x) · (up · x) · share. weight (2 · inner, hidden): gate, then up."""
+    end = min(inner, start + UNITS)
+    gates, ups = np.empty((len(x), end - start), dtype=np.float32), np.empty((len(x), end - start), dtype=np.float32)
+    score(x, weight[start:end], np.float32(1.0), gates)
+    score(x, weight[inner + start : inner + end], np.float32(1.0), ups)
+    for row in range(len(x)):
+        for i in range(end - start):
+            out[row, start + i] = silu(gates[row, i]) * ups[row, i] * shares[row]
+
+
 @_compiled
 def finish(
     x: Floats, attended: Floats, out: Floats, norm: Floats, epsilon: float,
@@ -208,40 +227,45 @@ def finish(
     """
     rows, hidden = x.shape
     for block in prange((hidden + BLOCK - 1) // BLOCK):
-        for j in range(block * BLOCK, min(hidden, (block + 1) * BLOCK)):
-            for row in range(rows):
-                x[row, j] += dot(out[j], attended[row])
+        start, end = block * BLOCK, min(hidden, (block + 1) * BLOCK)
+        part = np.empty((rows, end - start), dtype=np.float32)
+        score(attended, out[start:end], np.float32(1.0), part)
+        x[:, start:end] += part
     normed = np.empty_like(x)
     rms_norm(x, norm, epsilon, normed)
     chosen, weights = np.empty((rows, top_k), dtype=np.int64), np.empty((rows, top_k), dtype=np.float32)
     if top_k:
         route(normed, router, bias, top_k, normalised, scale, chosen, weights)
     shared, inner = shared_out.shape[1], experts_out.shape[2]
-    width = shared + top_k * inner
-    gates = np.empty((rows, width), dtype=np.float32)  # of each row: the shared MLP, then its experts in turn
-    needed = np.zeros(experts_in.shape[0], dtype=np.bool_)
-    for row in range(rows):
-        for k in range(top_k):
-            needed[chosen[row, k]] = True
-    active = np.flatnonzero(needed)
-    units = shared + len(active) * inner
-    for block in prange((units + BLOCK - 1) // BLOCK):
-        for unit in range(block * BLOCK, min(units, (block + 1) * BLOCK)):
-            if unit < shared:
-                for row in range(rows):
-                    gates[row, unit] = silu(dot(shared_in[unit], normed[row])) * dot(shared_in[shared + unit], normed[row])
-            else:
-                expert, i = active[(unit - shared) // inner], (unit - shared) % inner
-                for row in range(rows):
-                    for k in range(top_k):
-                        if chosen[row, k] == expert:
-                            value = silu(dot(experts_in[expert, i], normed[row])) * dot(experts_in[expert, inner + i], normed[row])
-                            gates[row, shared + k * inner + i] = value * weights[row, k]
+    # the MLPs at work: the shared one with all rows, then each expert that was chosen with those that chose it
+    experts = np.unique(chosen.ravel())
+    counts, members = np.zeros(len(experts) + 1, dtype=np.int64), np.empty((len(experts) + 1, rows), dtype=np.int64)
+    shares, inputs = np.ones((len(experts) + 1, rows), dtype=np.float32), np.empty((len(experts) + 1, rows, hidden), dtype=np.float32)
+    for mlp in range(len(experts) + 1):
+        for row in range(rows):
+            for k in range(max(1, top_k)):
+                if (mlp == 0 and k == 0) or (mlp > 0 and chosen[row, k] == experts[mlp - 1]):
+                    place = counts[mlp]
+                    members[mlp, place], inputs[mlp, place] = row, normed[row]
+                    if mlp > 0:
+                        shares[mlp, place] = weights[row, k]
+                    counts[mlp] += 1
+    gates = np.empty((len(experts) + 1, rows, max(shared, inner)), dtype=np.float32)
+    of_shared, of_expert = (shared + UNITS - 1) // UNITS, (inner + UNITS - 1) // UNITS
+    for task in prange(of_shared + len(experts) * of_expert):
+        if task < of_shared:
+            gate(inputs[0], shared_in, shared, task * UNITS, shares[0], gates[0])
+        else:
+            mlp, block = 1 + (task - of_shared) // of_expert, (task - of_shared) % of_expert
+            count = counts[mlp]
+            gate(inputs[mlp, :count], experts_in[experts[mlp - 1]], inner, block * UNITS, shares[mlp], gates[mlp])
     for block in prange((hidden + BLOCK - 1) // BLOCK):
-        for j in range(block * BLOCK, min(hidden, (block + 1) * BLOCK)):
-            for row in range(rows):
-                total = dot(shared_out[j], gates[row, :shared])
-                for k in range(top_k):
-                    start = shared + k * inner
-                    total += dot(experts_out[chosen[row, k], j], gates[row, start : start + inner])
-                x[row, j] += total
+        start, end = block * BLOCK, min(hidden, (block + 1) * BLOCK)
+        part = np.empty((rows, end - start), dtype=np.float32)
+        score(gates[0, :, :shared], shared_out[start:end], np.float32(1.0), part)
+        x[:, start:end] += part
+        for mlp in range(1, len(experts) + 1):
+            count = counts[mlp]
+            score(gates[mlp, :count, :inner], experts_out[experts[mlp - 1], start:end], np.float32(1.0), part[:count])
+            for place in range(count):
+                x[members[mlp, place], start:end] += part[place]

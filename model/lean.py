@@ -223,29 +223,40 @@ class LeanForward:
         return plain and not hooked and not shared and kinds <= {torch.nn.Linear} and devices == {"cpu"} and types == {torch.float32}
 
     def logits(self, rows: Sequence[Row]) -> Tensor:
-        x = torch.cat([row.embeddings for row in rows]) if len(rows) > 1 else rows[0].embeddings.clone()
+        found = torch.empty(len(rows), self._model.lm_head.weight.shape[0])
+        single = [i for i, row in enumerate(rows) if len(row) == 1]
+        several = [i for i, row in enumerate(rows) if len(row) > 1]
+        for at in range(0, len(single), COMPILED_ROWS):
+            some = single[at : at + COMPILED_ROWS]
+            found[some] = self._decoded(*self._placed([rows[i] for i in some]))
+        if several:
+            found[several] = self._prefilled(*self._placed([rows[i] for i in several]))
+        for row in rows:
+            row.kv.advance(len(row))
+        return found
+
+    def _placed(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, list[tuple[KV, int]]]:
+        """Of all tokens in a row: embeddings, cosines and sines of their positions; then which sequence takes how many."""
+        x = torch.cat([row.embeddings for row in rows])
         angles = torch.cat([row.positions for row in rows], 1)[self._axes].t() * self._frequencies
-        cos, sin = angles.cos() * self._scaling, angles.sin() * self._scaling
-        kvs, counts = [row.kv for row in rows], [len(row) for row in rows]
-        if len(x) == len(rows) <= COMPILED_ROWS:
-            logits = self._decoded(x.numpy(), cos.numpy(), sin.numpy(), kvs)
-        else:
-            for layer in self._layers:
-                x = layer(x, (cos[:, None], sin[:, None]), list(zip(kvs, counts, strict=True)))
-            last = torch.tensor([end - 1 for end in accumulate(counts)])
-            logits = self._model.lm_head(normed(x[last], self._text.norm))
-        for kv, count in zip(kvs, counts, strict=True):
-            kv.advance(count)
+        return x, angles.cos() * self._scaling, angles.sin() * self._scaling, [(row.kv, len(row)) for row in rows]
+
+    def _prefilled(self, x: Tensor, cos: Tensor, sin: Tensor, rows: list[tuple[KV, int]]) -> Tensor:
+        for layer in self._layers:
+            x = layer(x, (cos[:, None], sin[:, None]), rows)
+        last = torch.tensor([end - 1 for end in accumulate(count for _, count in rows)])
+        logits: Tensor = self._model.lm_head(normed(x[last], self._text.norm))
         return logits
 
-    def _decoded(self, x: kernels.Floats, cos: kernels.Floats, sin: kernels.Floats, kvs: Sequence[KV]) -> Tensor:
+    def _decoded(self, x: Tensor, cos: Tensor, sin: Tensor, rows: list[tuple[KV, int]]) -> Tensor:
+        hidden, kvs = x.numpy(), [kv for kv, _ in rows]
         out = np.empty((len(x), self._head[2].shape[0]), dtype=np.float32)
         threads = min(torch.get_num_threads(), kernels.THREADS)
         with kernels.LOCK:
             numba.set_num_threads(threads)
             for layer in self._layers:
-                layer.step(x, cos, sin, kvs, threads)
-            kernels.project(x, *self._head, out)
+                layer.step(hidden, cos.numpy(), sin.numpy(), kvs, threads)
+            kernels.project(hidden, *self._head, out)
         return torch.from_numpy(out)
 
     def features(self, patches: Tensor, grid: Grid) -> Tensor:
