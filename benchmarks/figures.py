@@ -29,7 +29,7 @@ def compare(found: Mapping[str, Figures], work: Work, machine: Machine) -> Figur
         theirs = found["plain"]["steps"]
         figures |= {"plain": theirs, f"speedup_step{last}": theirs["seconds"][-1] / steps["seconds"][-1]}
         figures |= {"token_identical": _identical(theirs, steps)}
-    return figures | _batch(found["ours"].get("batch"), work, machine) | _replies(found["ours"]) | _peer(found)
+    return figures | _batch(found["ours"].get("batch"), work, machine) | _replies(found["ours"], work, machine) | _peer(found)
 
 
 def _limits(work: Work, machine: Machine, prompts: Sequence[int]) -> list[dict[str, float]]:
@@ -73,15 +73,28 @@ def _batch_limit(work: Work, machine: Machine, prompts: Sequence[int]) -> float:
     return BATCH * one / four
 
 
-def _replies(ours: Figures) -> Figures:
+def _replies(ours: Figures, work: Work, machine: Machine) -> Figures:
     found: Figures = {}
     if grammar := ours.get("grammar"):
         found |= {"forced_token_share": grammar["forced"] / grammar["written"], "replies_read": grammar["read"] / grammar["replies"]}
         found |= {"grammar": grammar}
     if long := ours.get("long"):
         seconds = long["seconds"]
-        found |= {"long_run_growth": statistics.median(seconds[40:50]) / statistics.median(seconds[10:20]), "long": long}
+        found |= {"long_run_growth": _growth(seconds), "long_run_limit_growth": _growth(_long_limits(long, work, machine)), "long": long}
     return found
+
+
+def _growth(seconds: Sequence[float]) -> float:
+    """Of fifty steps: the median of the last ten over that of the second ten."""
+    return statistics.median(seconds[40:50]) / statistics.median(seconds[10:20])
+
+
+def _long_limits(long: Figures, work: Work, machine: Machine) -> list[float]:
+    """The least time of each step of the long run: what it had to read anew, behind what was known."""
+    return [
+        machine.step(work, patches=PATCHES, new=prompt - cached, context=cached, decoded=NEW_TOKENS)["total"]
+        for prompt, cached in zip(long["prompts"], long["cached"], strict=True)
+    ]
 
 
 def _peer(found: Mapping[str, Figures]) -> Figures:

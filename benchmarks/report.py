@@ -28,6 +28,7 @@ RATIOS = {
     "forced_token_share": "tokens forced by the desktop grammar",
     "replies_read": "random replies that can be read",
     "long_run_growth": "steps 41–50 over 11–20, old screenshots dropped",
+    "long_run_limit_growth": "the same at the limit",
     "peer_ratio": "vLLM over ours, all steps",
     "peer_token_identical": "same tokens as vLLM",
     "peer_batch4_ratio": "ours over vLLM, four at once, tokens/s",

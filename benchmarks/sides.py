@@ -141,4 +141,5 @@ def long_run(model: Model) -> Figures:
     """Fifty steps with old screenshots dropped in blocks."""
     config = GenerationConfig(max_tokens=NEW_TOKENS, window=WINDOW)
     turns = Episode(300).run(model, LONG_STEPS, config, lambda text: note(f"{model.name}: long, {text}"))
-    return {"seconds": [turn.seconds for turn in turns], "prompts": [turn.completion.prompt_tokens for turn in turns]}
+    prompts, cached = zip(*((turn.completion.prompt_tokens, turn.completion.cached_tokens) for turn in turns), strict=True)
+    return {"seconds": [turn.seconds for turn in turns], "prompts": prompts, "cached": cached}

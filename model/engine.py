@@ -9,8 +9,8 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.base import CacheFull, Cancelled, Grid, ModelError, OutOfMemory
-from model.decode import Reply
 from model.forward import Forward, Row
 from model.kv import KV, KVShape
-from model.layout import Layout, PlacedImage
+from model.layout import PlacedImage, common
 from model.prefix import PrefixCache
 from model.prefix import Sequence as Read
+from model.request import Request
 from model.vision import FeatureCache
 
 CHUNK = 256
@@ -34,35 +34,6 @@ RESERVE = 64
 """Tokens of a reply for which there must be room before it begins."""
 IDLE_SECONDS = 2.0
 """The engine's thread ends after so long without a request; the next one starts another."""
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A prompt to be answered. on_tokens: told all tokens of the reply so far after each choice. cancelled: asked between rounds.
-
-    cached: how many tokens of the prompt were not read again. read: so many tokens are in `sequence`; new: those behind the prompt.
-    """
-
-    layout: Layout
-    reply: Reply
-    on_tokens: Callable[[Sequence[int]], object] | None = None
-    cancelled: Callable[[], bool] | None = None
-    cached: int = 0
-    error: Exception | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-    withdrawn: bool = False
-    sequence: Read | None = None
-    read: int = 0
-    new: list[int] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """Tokens to be read before the next choice."""
-        return len(self.layout) + len(self.new)
-
-    @property
-    def prefilling(self) -> bool:
-        return self.read < len(self.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +133,29 @@ class Engine:
         with self._turn:
             while self._waiting:
                 request = self._waiting[0]
-                if _unwanted(request):
-                    self._end(self._waiting.popleft(), Cancelled("The request was cancelled before it began."))
+                if self._withdrawn(request, "The request was cancelled before it began."):
+                    self._waiting.popleft()
                 elif self._full or self._others_read_it(request) or not self._start(request):
                     return
                 else:
                     self._waiting.popleft()
 
+    def _withdrawn(self, request: Request, what: str) -> bool:
+        """Whether its caller wants it no more; then it is over."""
+        try:
+            error: Exception | None = Cancelled(what) if request.unwanted else None
+        except Exception as fault:  # a caller's function: nobody else's business
+            error = fault
+        if error is not None:
+            self._end(request, error)
+        return error is not None
+
     def _others_read_it(self, request: Request) -> bool:
         """Whether one under way is about to read what this prompt begins with: then it waits and goes on from there."""
         for other in self._active:
-            if other.prefilling:
-                length = min(len(other.layout), len(request.layout)) - 1
-                differing = np.flatnonzero(other.layout.keys[:length] != request.layout.keys[:length])
-                shared = int(differing[0]) if len(differing) else length
-                if shared >= other.read + CHUNK or (shared == length and shared > other.read):
-                    return True
+            shared, whole = common(other.layout.keys, request.layout.keys[:-1]), min(len(other.layout), len(request.layout)) - 1
+            if other.prefilling and (shared >= other.read + CHUNK or other.read < shared >= whole):
+                return True
         return False
 
     def _start(self, request: Request) -> bool:
@@ -209,8 +187,7 @@ class Engine:
     def _round(self) -> None:
         """One forward, and for each request that it brought to its next choice, that choice."""
         for request in list(self._active):
-            if _unwanted(request):
-                self._end(request, Cancelled("The request was cancelled."))
+            self._withdrawn(request, "The request was cancelled.")
         for request in self._active:
             self._skip_evicted(request)
         planned = [(request, end) for request, end in self._planned() if self._grown(request, end)]
@@ -265,7 +242,7 @@ class Engine:
         """The tokens from where it stands up to `end`, images filled in; None when that failed."""
         assert request.sequence is not None
         try:
-            ids, positions, kept = _span(request, end)
+            ids, positions, kept = request.span(end)
             embeddings = self._embed(torch.from_numpy(ids))
             for image in request.layout.images:
                 self._fill(embeddings, image, request.read, end, kept)
@@ -300,7 +277,7 @@ class Engine:
     def _took(self, request: Request, end: int) -> None:
         """Note that the tokens up to `end` have been read."""
         assert request.sequence is not None
-        ids, _, kept = _span(request, end, keys=True)
+        ids, _, kept = request.span(end, keys=True)
         request.sequence.keys = np.concatenate([request.sequence.keys, ids])
         request.sequence.kept = np.concatenate([request.sequence.kept, kept])
         request.read = end
@@ -328,21 +305,6 @@ class Engine:
             self._full = False
         request.error = error
         request.done.set()
-
-
-def _span(request: Request, end: int, keys: bool = False) -> tuple[NDArray[np.int64], torch.Tensor, NDArray[np.bool_]]:
-    """ids (or keys), positions and kept of the tokens from where a request stands up to `end`: of the prompt, then of the reply."""
-    layout, start = request.layout, request.read
-    length = len(layout)
-    new = np.array(request.new[max(0, start - length) : max(0, end - length)], dtype=np.int64)
-    ids = np.concatenate([(layout.keys if keys else layout.ids)[start:end], new])
-    first = layout.following + max(0, start - length)
-    positions = np.concatenate([layout.positions[:, start:end], np.broadcast_to(np.arange(first, first + len(new)), (3, len(new)))], 1)
-    return ids, torch.from_numpy(positions), np.concatenate([layout.kept[start:end], np.ones(len(new), dtype=bool)])
-
-
-def _unwanted(request: Request) -> bool:
-    return request.withdrawn or (request.cancelled is not None and request.cancelled())
 
 
 def _told(error: BaseException) -> ModelError:

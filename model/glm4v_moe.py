@@ -21,7 +21,7 @@ from PIL import Image
 from model.base import Completion, GenerationConfig, Grid, Message, ModelError, PromptError
 from model.checkpoint import find, read_config, read_json
 from model.decode import Choose, Reply, Sampler, Stop, Thinking, greedy
-from model.engine import Engine, Request
+from model.engine import Engine
 from model.forward import Forward, LibraryForward
 from model.kv import KVShape
 from model.layout import lay_out
@@ -29,6 +29,7 @@ from model.lean import LeanForward, self_check
 from model.loading import Dtype, Placement, load_weights
 from model.parallel import least
 from model.pointing import Coordinates, Pointing
+from model.request import Request
 from model.tokens import CALL, END_OF_TEXT, IMAGE, OBSERVATION, THINK, THINK_END, USER, Tokens, assemble
 from model.vision import Preprocessor
 

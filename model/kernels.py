@@ -68,7 +68,10 @@ def score(queries: Floats, keys: Floats, scale: Any, out: Floats) -> None:
                 d += queries[g + 3, i] * keys[t, i]
             out[g, t], out[g + 1, t], out[g + 2, t], out[g + 3, t] = a * scale, b * scale, c * scale, d * scale
         for g in range(fours, queries.shape[0]):
-            out[g, t] = dot(queries[g], keys[t]) * scale
+            a = np.float32(0.0)
+            for i in range(keys.shape[1]):
+                a += queries[g, i] * keys[t, i]
+            out[g, t] = a * scale
 
 
 @_compiled
@@ -250,11 +253,11 @@ def finish(
                     if mlp > 0:
                         shares[mlp, place] = weights[row, k]
                     counts[mlp] += 1
-    gates = np.empty((len(experts) + 1, rows, max(shared, inner)), dtype=np.float32)
+    together, gates = np.empty((rows, shared), dtype=np.float32), np.empty((len(experts) + 1, rows, inner), dtype=np.float32)
     of_shared, of_expert = (shared + UNITS - 1) // UNITS, (inner + UNITS - 1) // UNITS
     for task in prange(of_shared + len(experts) * of_expert):
         if task < of_shared:
-            gate(inputs[0], shared_in, shared, task * UNITS, shares[0], gates[0])
+            gate(inputs[0], shared_in, shared, task * UNITS, shares[0], together)
         else:
             mlp, block = 1 + (task - of_shared) // of_expert, (task - of_shared) % of_expert
             count = counts[mlp]
@@ -262,10 +265,10 @@ def finish(
     for block in prange((hidden + BLOCK - 1) // BLOCK):
         start, end = block * BLOCK, min(hidden, (block + 1) * BLOCK)
         part = np.empty((rows, end - start), dtype=np.float32)
-        score(gates[0, :, :shared], shared_out[start:end], np.float32(1.0), part)
+        score(together, shared_out[start:end], np.float32(1.0), part)
         x[:, start:end] += part
         for mlp in range(1, len(experts) + 1):
             count = counts[mlp]
-            score(gates[mlp, :count, :inner], experts_out[experts[mlp - 1], start:end], np.float32(1.0), part[:count])
+            score(gates[mlp, :count], experts_out[experts[mlp - 1], start:end], np.float32(1.0), part[:count])
             for place in range(count):
                 x[members[mlp, place], start:end] += part[place]

@@ -101,3 +101,10 @@ def image_key(segment: ImageSegment) -> int:
     process draws for itself (PEP 456), at several gigabytes a second."""
     image = segment.image if segment.image.mode == "RGB" else segment.image.convert("RGB")
     return -1 - (hash((image.size, segment.grid, image.tobytes())) & (2**63 - 1))
+
+
+def common(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+    """How many keys two sequences share from the start."""
+    length = min(len(one), len(other))
+    differing = np.flatnonzero(one[:length] != other[:length])
+    return int(differing[0]) if len(differing) else length

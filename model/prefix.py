@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.kv import KV
-from model.layout import Layout
+from model.layout import Layout, common
 
 
 @dataclass(slots=True, eq=False)
@@ -27,9 +27,7 @@ class Sequence:
 
     def common(self, layout: Layout) -> int:
         """How many tokens a prompt shares with this sequence from the start; its last token is always to be read, for its logits."""
-        length = min(len(self.keys), len(layout) - 1)
-        differing = np.flatnonzero(self.keys[:length] != layout.keys[:length])
-        same = int(differing[0]) if len(differing) else length
+        same = common(self.keys, layout.keys[:-1])
         lost = np.flatnonzero(layout.kept[:same] & ~self.kept[:same])  # evicted here, wanted there
         return int(lost[0]) if len(lost) else same
 

@@ -1,4 +1,7 @@
-"""Native tool calls, append-only: the messages of a step are those of the step before and two more, so that nothing is computed twice."""
+"""Native tool calls, append-only: the messages of a step are those of the step before and two more, so that nothing is computed twice.
+
+Old screenshots leave the prompt in blocks, and what follows them is then read again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from agent.base import Step
 from agent.prompts.base import Reply, unboxed, wording
 from environments.base import Observation
-from model.base import Completion, GenerationConfig, Message, ToolCall
+from model.base import Completion, GenerationConfig, Message, ScreenshotWindow, ToolCall
 from tools import native_actions
 from tools.base import Surface
 from tools.grammar import Bounds, action_rules, free_text
@@ -16,13 +19,20 @@ from tools.grammar import Bounds, action_rules, free_text
 class ToolCallPrompt:
     """A system turn; the task with the first screenshot; for each step the reply, and a tool turn with its result and the next screenshot.
 
-    A reply without a readable call stays as it was written, and its tool turn says what was wrong with it. bounds: of a reply's grammar.
+    A reply without a readable call stays as it was written, and its tool turn says what was wrong with it.
+    window: which screenshots stay; None keeps all, and at 1080p some twenty fill the context of GLM-4.5V. bounds: of a reply's grammar.
     """
 
     name = "tool_call"
 
-    def __init__(self, surface: Surface, *, bounds: Bounds = Bounds()) -> None:  # noqa: B008  (frozen)
-        self.actions, self.bounds = native_actions(surface), bounds
+    def __init__(
+        self,
+        surface: Surface,
+        *,
+        window: ScreenshotWindow | None = ScreenshotWindow(keep=8, drop=4),  # noqa: B008  (frozen)
+        bounds: Bounds = Bounds(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.actions, self.window, self.bounds = native_actions(surface), window, bounds
         self._words = wording(self.name)
 
     def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
@@ -41,7 +51,7 @@ class ToolCallPrompt:
 
     def generation(self) -> GenerationConfig:
         grammar = f"start: PROSE? action\n{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
-        return GenerationConfig(max_tokens=8192, thinking=True, tools=self.actions.schemas(), grammar=grammar)
+        return GenerationConfig(max_tokens=8192, thinking=True, tools=self.actions.schemas(), grammar=grammar, window=self.window)
 
     def _said(self, step: Step) -> Message:
         reasoning, ids = step.completion.reasoning, step.completion.token_ids

@@ -221,11 +221,13 @@ def test_the_text_that_is_streamed_is_the_answer(own: Glm4vMoe, noise: Noise) ->
     assert len(pieces) > 5
 
 
-def test_a_listener_that_fails_ends_its_own_request(own: Glm4vMoe, noise: Noise) -> None:
-    def listener(text: str) -> None:
-        raise KeyError(text)
+@pytest.mark.parametrize("which", ["on_text", "cancelled"])
+def test_a_caller_s_function_that_fails_ends_its_own_request(own: Glm4vMoe, noise: Noise, which: str) -> None:
+    def failing(*_: str) -> bool:
+        raise KeyError(which)
 
-    found = in_threads(lambda: own.generate(begin(noise), replace(CONFIG, on_text=listener)), lambda: own.generate(begin(noise, 1), CONFIG))
+    config = replace(CONFIG, **{which: failing})
+    found = in_threads(lambda: own.generate(begin(noise), config), lambda: own.generate(begin(noise, 1), CONFIG))
     assert isinstance(found[0], KeyError)
     assert len(found[1].token_ids) == 8
 
