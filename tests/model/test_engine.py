@@ -226,7 +226,7 @@ def test_a_caller_s_function_that_fails_ends_its_own_request(own: Glm4vMoe, nois
     def failing(*_: str) -> bool:
         raise KeyError(which)
 
-    config = replace(CONFIG, **{which: failing})
+    config = replace(CONFIG, on_text=failing) if which == "on_text" else replace(CONFIG, cancelled=failing)
     found = in_threads(lambda: own.generate(begin(noise), config), lambda: own.generate(begin(noise, 1), CONFIG))
     assert isinstance(found[0], KeyError)
     assert len(found[1].token_ids) == 8
