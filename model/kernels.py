@@ -28,11 +28,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compiled(function: F) -> F:
-    return cast(F, njit(parallel=True, fastmath=True, cache=True, nogil=True, error_model="numpy")(function))
+    """Kept on disk between processes, where there is a place to."""
+    options: dict[str, Any] = {"parallel": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
+    try:
+        return cast(F, njit(cache=True, **options)(function))
+    except RuntimeError:  # neither the package's folder nor the user's can be written
+        return cast(F, njit(**options)(function))
 
 
 def _inlined(function: F) -> F:
-    return cast(F, njit(fastmath=True, cache=True, inline="always", error_model="numpy")(function))
+    return cast(F, njit(fastmath=True, inline="always", error_model="numpy")(function))
 
 
 @_inlined
