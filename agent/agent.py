@@ -39,7 +39,7 @@ class Agent:
         environment: Environment,
         *,
         prompt: Prompt | str = "tool_call",
-        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        limits: Limits = Limits(),
         generation: GenerationConfig | None = None,
         grammar: Constraint = "actions",
         ask: Callable[[str], str] | None = None,

@@ -221,9 +221,8 @@ class Glm4vMoe:
 def aside(work: Callable[[], T]) -> T:
     """Do it in a thread that ends with it.
 
-    OpenMP keeps workers waiting for every thread that has ever computed. With more of them than cores they sleep between operations
-    instead of spinning (libgomp's throttled spin count), and waking them doubles the time of a decoding step: only the engine's thread
-    may keep any.
+    OpenMP keeps workers waiting for every thread that has ever computed. With more of them than cores, decoding was measured to take
+    twice as long (docs/log.md): only the engine's thread may keep any.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()

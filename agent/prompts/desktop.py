@@ -47,7 +47,7 @@ class DesktopPrompt:
         notes: str = "",
         platform: str = "",
         window: int = 4,
-        bounds: Bounds = Bounds(),  # noqa: B008  (frozen)
+        bounds: Bounds = Bounds(),
     ) -> None:
         self.actions, self.bounds = desktop_actions(surface), bounds
         self.notes, self.window = notes, window

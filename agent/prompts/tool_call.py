@@ -29,8 +29,8 @@ class ToolCallPrompt:
         self,
         surface: Surface,
         *,
-        window: ScreenshotWindow | None = ScreenshotWindow(keep=8, drop=4),  # noqa: B008  (frozen)
-        bounds: Bounds = Bounds(),  # noqa: B008  (frozen)
+        window: ScreenshotWindow | None = ScreenshotWindow(keep=8, drop=4),
+        bounds: Bounds = Bounds(),
     ) -> None:
         self.actions, self.window, self.bounds = native_actions(surface), window, bounds
         self._words = wording(self.name)
