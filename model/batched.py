@@ -46,12 +46,21 @@ class BatchedVision:
 
     def __call__(self, patches: Tensor) -> Tensor:
         """patches (images, rows·columns, 588) in merge order, one temporal frame → features (images, rows·columns/4, text hidden size)."""
-        tower, (images, count, _) = self.tower, patches.shape
-        kernel = tower.patch_embed.proj.weight.sum(2).reshape(tower.config.hidden_size, -1)  # a still image is two equal frames
-        x = rms_norm(F.linear(patches, kernel, tower.patch_embed.proj.bias), tower.post_conv_layernorm) + self._place_embedding()
-        for block in tower.blocks:
+        x = self.embedded(patches)
+        for block in self.tower.blocks:
             x = x + self._attend(block.attn, rms_norm(x, block.norm1))
             x = x + block.mlp(rms_norm(x, block.norm2))
+        return self.merged(x)
+
+    def embedded(self, patches: Tensor) -> Tensor:
+        """What the blocks begin with: (images, rows·columns, width)."""
+        tower = self.tower
+        kernel = tower.patch_embed.proj.weight.sum(2).reshape(tower.config.hidden_size, -1)  # a still image is two equal frames
+        return rms_norm(F.linear(patches, kernel, tower.patch_embed.proj.bias), tower.post_conv_layernorm) + self._place_embedding()
+
+    def merged(self, x: Tensor) -> Tensor:
+        """Features from what the blocks end with."""
+        tower, (images, count, _) = self.tower, x.shape
         x = rms_norm(x, tower.post_layernorm).view(images, count // 4, 4, -1).transpose(2, 3).reshape(images, count // 4, -1)
         down = tower.downsample
         merged: Tensor = tower.merger(F.linear(x, down.weight.reshape(down.weight.shape[0], -1), down.bias))

@@ -29,7 +29,7 @@ from model.vision import FeatureCache
 CHUNK = 256
 """Tokens of prompts read in a round in which others are decoding: a screenshot must not hold up their next token for long."""
 CHUNK_ALONE = 2048
-"""The same in a round in which nobody waits; it bounds the memory for what is in between."""
+"""The same in a round in which nobody is, shared by those that read; it bounds the memory for what is in between."""
 RESERVE = 64
 """Tokens of a reply for which there must be room before it begins."""
 IDLE_SECONDS = 2.0
@@ -210,11 +210,11 @@ class Engine:
         """Up to where each request is read in this round. Those that decode come first; the others share what is left in turn."""
         decoding = [request for request in self._active if not request.prefilling]
         waiting = [request for request in self._active if request.prefilling]
-        room = CHUNK if len(self._active) > 1 else CHUNK_ALONE
+        room = CHUNK if decoding else CHUNK_ALONE
         planned = [(request, request.total) for request in decoding]
         for request in waiting:
             if room > 0:
-                end = min(request.total, request.read + room)
+                end = min(request.total, request.read + (room if decoding else max(CHUNK, CHUNK_ALONE // len(waiting))))
                 planned.append((request, end))
                 room -= end - request.read
         self._active = [*decoding, *waiting[1:], *waiting[:1]]  # whoever had the first turn has the last one next time

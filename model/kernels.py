@@ -6,41 +6,20 @@ model. Here a layer is three functions, each weight is read once for all rows, a
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
-from numba import njit, prange
-from numpy.typing import NDArray
+from numba import prange
 
-Floats = NDArray[np.float32]
-LOCK = threading.Lock()
-"""Held around every call: not every threading layer of numba's bears two callers at once."""
-THREADS: int = numba.get_num_threads()
-"""As many as numba has cores for."""
+from model.tiles import Floats, compiled, exp, inlined, silu
+
 BLOCK = 64
 """Rows of a weight matrix that one task takes."""
 UNITS = 32
 """Units of an MLP that one task takes."""
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _compiled(function: F) -> F:
-    """Kept on disk between processes, where there is a place to."""
-    options: dict[str, Any] = {"parallel": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
-    try:
-        return cast(F, njit(cache=True, **options)(function))
-    except RuntimeError:  # neither the package's folder nor the user's can be written
-        return cast(F, njit(**options)(function))
-
-
-def _inlined(function: F) -> F:
-    return cast(F, njit(fastmath=True, inline="always", error_model="numpy")(function))
-
-
-@_inlined
+@inlined
 def dot(a: Floats, b: Floats) -> Any:
     total = np.float32(0.0)
     for i in range(a.shape[0]):
@@ -48,7 +27,7 @@ def dot(a: Floats, b: Floats) -> Any:
     return total
 
 
-@_inlined
+@inlined
 def rms_norm(x: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
     """Each row over the root of its mean square, times a weight."""
     for row in range(x.shape[0]):
@@ -57,7 +36,7 @@ def rms_norm(x: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
             out[row, i] = x[row, i] * scale * weight[i]
 
 
-@_inlined
+@inlined
 def score(queries: Floats, keys: Floats, scale: Any, out: Floats) -> None:
     """out (queries, n) = scale · queries (queries, size) · keys (n, size), four queries to each reading of a key.
 
@@ -79,7 +58,7 @@ def score(queries: Floats, keys: Floats, scale: Any, out: Floats) -> None:
             out[g, t] = a * scale
 
 
-@_compiled
+@compiled
 def project(x: Floats, norm: Floats, epsilon: float, weight: Floats, bias: Floats, out: Floats) -> None:
     """out (rows, n) = norm(x (rows, hidden)) · weight (n, hidden) + bias (n,), or without one where it has no length."""
     normed = np.empty_like(x)
@@ -93,7 +72,7 @@ def project(x: Floats, norm: Floats, epsilon: float, weight: Floats, bias: Float
                     out[row, j] += bias[j]
 
 
-@_inlined
+@inlined
 def gather(shares: Floats, values: Floats, out: Floats) -> None:
     """out (queries, size) += shares (queries, n) · values (n, size), four queries to each reading of a value."""
     fours = shares.shape[0] // 4 * 4
@@ -110,30 +89,17 @@ def gather(shares: Floats, values: Floats, out: Floats) -> None:
                 out[g, i] += shares[g, t] * values[t, i]
 
 
-@_inlined
+@inlined
 def exponential(x: Floats, top: Any) -> Any:
-    """x becomes exp(x - top), top no less than any; their sum. In a form the compiler turns into vectors: 2^n by its bits and Cephes's
-    polynomial for the rest (expf.c, Moshier 1984), exact to two units in the last place."""
-    bits = np.empty(x.shape[0], dtype=np.int32)
+    """x becomes exp(x - top), top no less than any; their sum."""
+    total = np.float32(0.0)
     for i in range(x.shape[0]):
-        value = max(x[i] - top, np.float32(-87.0))
-        n = np.floor(value * np.float32(1.44269504) + np.float32(0.5))
-        r = value - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
-        y = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
-        y = y * r + np.float32(8.3334519073e-3)
-        y = y * r + np.float32(4.1665795894e-2)
-        y = y * r + np.float32(1.6666665459e-1)
-        y = y * r + np.float32(5.0000001201e-1)
-        x[i] = y * r * r + r + np.float32(1.0)
-        bits[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
-    powers, total = bits.view(np.float32), np.float32(0.0)
-    for i in range(x.shape[0]):
-        x[i] *= powers[i]
+        x[i] = exp(x[i] - top)
         total += x[i]
     return total
 
 
-@_compiled
+@compiled
 def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, parts: int, out: Floats) -> None:
     """Rotate one token's queries and keys, keep its key and value, and look back at all there are.
 
@@ -182,12 +148,7 @@ def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, pa
             out[q, i] /= whole
 
 
-@_inlined
-def silu(x: Any) -> Any:
-    return x / (np.float32(1.0) + np.exp(-x))
-
-
-@_inlined
+@inlined
 def route(x: Floats, router: Floats, bias: Floats, top_k: int, normalised: bool, scale: float, chosen: Any, weights: Floats) -> None:
     """Of each row, the experts with the highest sigmoid score plus bias, and their weights: the scores without it."""
     scores = np.empty(router.shape[0], dtype=np.float32)
@@ -209,7 +170,7 @@ def route(x: Floats, router: Floats, bias: Floats, top_k: int, normalised: bool,
             weights[row, k] *= np.float32(scale) / (total + np.float32(1e-20)) if normalised else np.float32(scale)
 
 
-@_inlined
+@inlined
 def gate(x: Floats, weight: Floats, inner: int, start: int, shares: Floats, out: Floats) -> None:
     """out (rows, inner) from start on: silu(gate · x) · (up · x) · share. weight (2 · inner, hidden): gate, then up."""
     end = min(inner, start + UNITS)
@@ -221,7 +182,7 @@ def gate(x: Floats, weight: Floats, inner: int, start: int, shares: Floats, out:
             out[row, start + i] = silu(gates[row, i]) * ups[row, i] * shares[row]
 
 
-@_compiled
+@compiled
 def finish(
     x: Floats, attended: Floats, out: Floats, norm: Floats, epsilon: float,
     shared_in: Floats, shared_out: Floats, router: Floats, bias: Floats, experts_in: Floats, experts_out: Floats,
