@@ -16,7 +16,7 @@ from agent.base import Step
 from agent.policy import Ending, Limits, tokens_written
 from agent.prompts.base import Constraint, Prompt, make_prompt
 from agent.trajectory import Trajectory
-from environments.base import ActionError, Browser, Environment, EnvironmentFault, Observation
+from environments.base import ActionError, Browser, Environment, EnvironmentFault, Observation, Stopped
 from model.base import Completion, GenerationConfig, Model, ModelError
 from tools.base import ParseError, Surface, Tool, ToolResult
 from tools.control import AskUser, Wait
@@ -69,6 +69,8 @@ class Agent:
                 self.step()
         except KeyboardInterrupt:
             self._finish(Ending("stopped", "Interrupted from the keyboard."))
+        except Stopped as stopped:
+            self._finish(Ending("stopped", str(stopped)))
         except Exception as fault:  # the border of an episode: no fault is lost, none takes the other episodes with it
             self.trajectory.meta["fault"] = traceback.format_exc()
             self._finish(Ending("error", _one_line(fault)))
@@ -205,4 +207,4 @@ def _cut_off(completion: Completion) -> str:
 def _one_line(fault: BaseException) -> str:
     """Our own faults say what happened in words; any other needs its kind to be understood."""
     text = " ".join(str(fault).split())
-    return text if isinstance(fault, ModelError | EnvironmentFault) else f"{type(fault).__name__}: {text}".removesuffix(": ")
+    return text if isinstance(fault, ModelError | EnvironmentFault | Stopped) else f"{type(fault).__name__}: {text}".removesuffix(": ")

@@ -49,6 +49,10 @@ class EnvironmentFault(RuntimeError):
     """An environment that cannot start or cannot go on. Its text is one line for a person: what happened, to what, and the way out."""
 
 
+class Stopped(RuntimeError):
+    """A person has pulled the kill switch: nothing more may be done on the screen. Its text says how, in one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What the agent sees at one moment.
@@ -150,6 +154,42 @@ class Browser(Environment, Protocol):
     def answer_dialog(self, accept: bool, text: str = "") -> None:
         """Accept or dismiss the JavaScript dialog that is open; text answers a prompt."""
         ...
+
+
+@runtime_checkable
+class Desktop(Environment, Protocol):
+    """What only a desktop can do. A window is named by a part of its title or of its program's name, in any case of letters."""
+
+    def open_app(self, command: str) -> None: ...
+
+    def windows(self) -> Sequence[NamedWindow]:
+        """The open windows, the topmost last."""
+        ...
+
+    def focus_window(self, name: str) -> None: ...
+
+    def close_window(self, name: str) -> None: ...
+
+    def read_clipboard(self) -> str: ...
+
+    def write_clipboard(self, text: str) -> None: ...
+
+    def zoom(self, box: Box) -> Image.Image:
+        """A part of what is seen, at the screen's full resolution."""
+        ...
+
+
+class NamedWindow(Protocol):
+    """A window as a list of windows shows it."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def program(self) -> str: ...
+
+    @property
+    def focused(self) -> bool: ...
 
 
 def check_inside(point: Point, size: tuple[int, int]) -> None:

@@ -1,0 +1,190 @@
+"""Typing on an X display, whatever its layout: characters that no key gives are put on spare keys first (XTEST; XK_* of X11/keysymdef.h).
+
+A character outside Latin-1 has the keysym 0x01000000 + its code point (X Window System Protocol, appendix A).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from environments.base import ActionError, EnvironmentFault, key_name
+
+NAMES = {
+    "ctrl": "Control_L", "alt": "Alt_L", "shift": "Shift_L", "meta": "Super_L", "enter": "Return", "tab": "Tab", "escape": "Escape",
+    "backspace": "BackSpace", "delete": "Delete", "insert": "Insert", "space": "space", "up": "Up", "down": "Down", "left": "Left",
+    "right": "Right", "home": "Home", "end": "End", "pageup": "Page_Up", "pagedown": "Page_Down", "capslock": "Caps_Lock",
+    "numlock": "Num_Lock", "scrolllock": "Scroll_Lock", "printscreen": "Print", "pause": "Pause", "contextmenu": "Menu",
+    **{f"f{n}": f"F{n}" for n in range(1, 25)},
+}  # fmt: skip
+"""Canonical keys (environments.base.KEYS) by their names in X; a printable character is its own."""
+BATCH = 40
+"""Characters sent before the display is waited for and a person's stop is heard."""
+REUSE = 0.25
+"""Seconds before a spare key gets another character: programs must have read what it was pressed for."""
+SPREAD = 0.02
+"""Seconds programs are given to hear of new keys."""
+NO_SYMBOL = 0
+UNICODE = 0x01000000
+CONTROL, ALT, META, LOCK = 1 << 2, 1 << 3, 1 << 6, 1 << 1
+
+
+def keysym(character: str) -> int:
+    code = ord(character)
+    return code if 0x20 <= code <= 0x7E or 0xA0 <= code <= 0xFF else UNICODE + code
+
+
+class Keyboard:
+    """Keys of one display. connection: an open Xlib display. check: raises when a person wants all this to stop."""
+
+    def __init__(self, connection: Any, check: Callable[[], None]) -> None:
+        from Xlib import XK
+        from Xlib.ext import xtest
+
+        self._display, self._check, self._fake, self._named = connection, check, xtest.fake_input, XK.string_to_keysym
+        if not connection.has_extension("XTEST"):
+            raise EnvironmentFault("The display has no XTEST extension, so nothing can be typed or clicked there.")
+        info = connection.display.info
+        self._first, self._count = info.min_keycode, info.max_keycode - info.min_keycode + 1
+        self._keys: dict[int, tuple[int, bool]] = {}
+        self._own: dict[int, int] = {}  # keysym → spare keycode that this put it on, the oldest first
+        self._spare: list[int] = []
+        self.held: list[str] = []
+
+    def _read(self) -> None:
+        """The layout as it is now: which key gives which keysym, alone or with Shift; keys that give nothing."""
+        self._keys, self._spare = {}, []
+        for offset, symbols in enumerate(self._display.get_keyboard_mapping(self._first, self._count)):
+            code, used = self._first + offset, [symbol for symbol in symbols if symbol != NO_SYMBOL]
+            if not used:
+                self._spare.append(code)
+            for level in (0, 1):
+                if level < len(symbols) and symbols[level] != NO_SYMBOL:
+                    self._keys.setdefault(symbols[level], (code, bool(level)))
+            if len(symbols) > 1 and symbols[0] != NO_SYMBOL and symbols[1] == NO_SYMBOL and 0x61 <= symbols[0] <= 0x7A:
+                self._keys.setdefault(symbols[0] - 0x20, (code, True))
+        self._own = {symbol: code for symbol, code in self._own.items() if self._keys.get(symbol, (0, False))[0] == code}
+
+    def type(self, text: str) -> None:
+        """Raises ActionError, before anything is typed, for what is no text."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        odd = next((c for c in text if (ord(c) < 0x20 and c not in "\n\t") or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000), None)
+        if odd is not None:
+            raise ActionError(f"The character {odd!r} (U+{ord(odd):04X}) cannot be typed: leave it out, or press a key instead.")
+        self._read()
+        with self._plain():
+            characters = iter(text)
+            while batch := list(islice(characters, BATCH)):
+                self._check()
+                self._have({self._symbol(c) for c in batch})
+                for character in batch:
+                    self._stroke(*self._keys[self._symbol(character)])
+                self._display.sync()
+
+    def _symbol(self, character: str) -> int:
+        return int(self._named({"\n": "Return", "\t": "Tab"}[character])) if character in "\n\t" else keysym(character)
+
+    def _have(self, symbols: set[int]) -> None:
+        """Put on spare keys what no key gives. Raises ActionError when there are no spare keys at all."""
+        missing = sorted(symbol for symbol in symbols if symbol not in self._keys)
+        if not missing:
+            return
+        if not self._spare and not self._own:
+            raise ActionError("The keyboard has no spare key for characters its layout lacks: paste the text instead.")
+        if len(missing) > len(self._spare):
+            time.sleep(REUSE)
+        for symbol in missing:
+            if self._spare:
+                code = self._spare.pop()
+            else:
+                oldest = next(known for known in self._own if known not in symbols)
+                code = self._own.pop(oldest)
+                self._keys.pop(oldest, None)
+            self._display.change_keyboard_mapping(code, [(symbol, symbol)])
+            self._own[symbol], self._keys[symbol] = code, (code, False)
+        self._display.sync()
+        time.sleep(SPREAD)
+
+    def _stroke(self, code: int, shifted: bool) -> None:
+        from Xlib import X
+
+        shift = self._keys[self._named("Shift_L")][0]
+        if shifted:
+            self._fake(self._display, X.KeyPress, shift)
+        self._fake(self._display, X.KeyPress, code)
+        self._fake(self._display, X.KeyRelease, code)
+        if shifted:
+            self._fake(self._display, X.KeyRelease, shift)
+
+    @contextmanager
+    def _plain(self) -> Iterator[None]:
+        """Caps Lock, which would turn letters round, is off meanwhile."""
+        locked = bool(self._display.screen().root.query_pointer().mask & LOCK)
+        caps = self._keys.get(self._named("Caps_Lock"))
+        if locked and caps:
+            self._stroke(caps[0], False)
+        try:
+            yield
+        finally:
+            if locked and caps:
+                self._stroke(caps[0], False)
+            self._display.sync()
+
+    def press(self, keys: Sequence[str]) -> None:
+        """Together, in order; released in the opposite order whatever happens. Raises ActionError for a key that does not exist."""
+        names = [key_name(key) for key in keys]
+        with self.holding(names):
+            pass
+
+    @contextmanager
+    def holding(self, keys: Sequence[str]) -> Iterator[None]:
+        """Keys held down meanwhile."""
+        down: list[str] = []
+        try:
+            for key in keys:
+                self.down(key)
+                down.append(key)
+            yield
+        finally:
+            for key in reversed(down):
+                self.up(key)
+
+    def down(self, key: str) -> None:
+        self._hold(key_name(key), True)
+
+    def up(self, key: str) -> None:
+        self._hold(key_name(key), False)
+
+    def _hold(self, key: str, down: bool) -> None:
+        from Xlib import X
+
+        self._read()
+        symbol = int(self._named(NAMES[key])) if key in NAMES else keysym(key)
+        self._have({symbol})
+        code, shifted = self._keys[symbol]
+        shift = self._keys[self._named("Shift_L")][0] if shifted and "shift" not in self.held else None
+        if down and shift:
+            self._fake(self._display, X.KeyPress, shift)
+        self._fake(self._display, X.KeyPress if down else X.KeyRelease, code)
+        if not down and shift:
+            self._fake(self._display, X.KeyRelease, shift)
+        self._display.sync()
+        if down:
+            self.held.append(key)
+        elif key in self.held:
+            self.held.remove(key)
+
+    def release(self) -> None:
+        """Whatever key is down."""
+        while self.held:
+            self.up(self.held[-1])
+
+    def restore(self) -> None:
+        """Give the spare keys back as they were."""
+        for code in self._own.values():
+            self._display.change_keyboard_mapping(code, [(NO_SYMBOL,)])
+        self._own = {}
+        self._display.sync()

@@ -1,0 +1,73 @@
+"""What is open while a desktop is looked at and acted on: eyes, mouse, keyboard, windows, clipboard, the way to be stopped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from environments.base import Box, EnvironmentFault
+from environments.desktop.clipboard import Clipboard
+from environments.desktop.eyes import Eyes
+from environments.desktop.keyboard import Keyboard
+from environments.desktop.mouse import Mouse
+from environments.desktop.native import NativeKeyboard
+from environments.desktop.stop import HotKey, KillSwitch
+from environments.desktop.windows import Windows, open_display
+
+
+class Session:
+    """display: of X, None where the system has none. env: variables of its programs, None for this process's own.
+
+    Raises EnvironmentFault when there is no such screen.
+    """
+
+    def __init__(self, display: str | None, monitor: int, region: Box | None, env: Mapping[str, str] | None, hot_key: bool) -> None:
+        self.switch = KillSwitch()
+        self._windows: Windows | None = None
+        self._hot_key: HotKey | None = None
+        self._connection: Any = open_display(display) if sys.platform == "linux" else None
+        self._display = display
+        try:
+            self.eyes = Eyes(display, monitor, region)
+            self.mouse = Mouse(display, self._connection, self.switch.check)
+            self.keyboard: Keyboard | NativeKeyboard
+            if self._connection is None:
+                self.keyboard = NativeKeyboard(self.mouse.gui, self.switch.check)
+            else:
+                self.keyboard = Keyboard(self._connection, self.switch.check)
+                if hot_key:
+                    self._hot_key = HotKey(open_display(display), self.switch.pull)
+        except BaseException:
+            self.close()
+            raise
+        self.clipboard = Clipboard(env)
+
+    @property
+    def windows(self) -> Windows:
+        if self._connection is None:
+            raise EnvironmentFault("Windows can be listed on X displays only.")
+        if self._windows is None:
+            self._windows = Windows(self._display)
+        return self._windows
+
+    def release(self) -> None:
+        """Let go of every key and button. A display that has gone holds none."""
+        for hand in (self.__dict__.get("mouse"), self.__dict__.get("keyboard")):
+            if hand is not None:
+                with suppress(Exception):
+                    hand.release()
+
+    def close(self) -> None:
+        """Whatever state the display is in."""
+        self.release()
+        keyboard, eyes = self.__dict__.get("keyboard"), self.__dict__.get("eyes")
+        for end in (
+            keyboard and keyboard.restore, self._hot_key and self._hot_key.close, eyes and eyes.close,
+            self._windows and self._windows.close, self._connection and self._connection.close,
+        ):  # fmt: skip
+            if end is not None:
+                with suppress(Exception):
+                    end()
+        self._connection = self._windows = self._hot_key = None
