@@ -12,13 +12,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check format browser clean
+.PHONY: demo test check format browser toolkits clean
 .DELETE_ON_ERROR:
 
 demo: browser
 	$(BIN)/glimpse demo
 
-test: check browser
+test: check browser toolkits
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)
@@ -32,6 +32,14 @@ format: $(INSTALLED)
 
 browser: $(INSTALLED)
 	@$(BIN)/glimpse setup
+
+# what tests type into and click on; without them those tests are skipped
+TOOLKITS := xterm python3-tk python3-gi gir1.2-gtk-3.0 python3-pyqt5 x11-xserver-utils x11-xkb-utils
+toolkits: $(INSTALLED)
+	@$(BIN)/glimpse setup --desktop
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(TOOLKITS) >/dev/null 2>&1; then \
+	  echo "Installing $(TOOLKITS) with apt-get …"; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLKITS) >/dev/null; fi
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from agent.policy import Limits
     from agent.record import RecordError
     from agent.trajectory import Trajectory
-    from environments.base import ActionError, Environment, EnvironmentFault, Observation, Point
+    from environments.base import ActionError, Box, Environment, EnvironmentFault, Observation, Point
     from environments.browser import BrowserEnvironment, BrowserOptions
+    from environments.desktop import DesktopEnvironment, DesktopOptions
     from environments.static import StaticEnvironment
     from evals.base import Benchmark, EvalError, Score, Task, make_benchmark
     from evals.runner import Plan
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from tools.base import ActionSpace, ParseError, Tool, ToolResult
 
 __all__ = [
-    "ActionError", "ActionSpace", "Agent", "Benchmark", "BrowserEnvironment", "BrowserOptions", "Completion", "Environment",
+    "ActionError", "ActionSpace", "Agent", "Benchmark", "Box", "BrowserEnvironment", "BrowserOptions", "Completion", "DesktopEnvironment",
+    "DesktopOptions", "Environment",
     "EnvironmentFault", "EvalError", "GenerationConfig", "Limits", "Message", "Model", "ModelError", "Observation", "ParseError", "Point",
     "RecordError", "Score", "ScriptedModel", "StaticEnvironment", "Step", "Task", "Tool", "ToolResult", "Trajectory", "load_model",
     "main", "make_benchmark",
@@ -44,8 +46,9 @@ _HOMES = {
     "agent.policy": "Limits",
     "agent.record": "RecordError",
     "agent.trajectory": "Trajectory",
-    "environments.base": "ActionError Environment EnvironmentFault Observation Point",
+    "environments.base": "ActionError Box Environment EnvironmentFault Observation Point",
     "environments.browser": "BrowserEnvironment BrowserOptions",
+    "environments.desktop": "DesktopEnvironment DesktopOptions",
     "environments.static": "StaticEnvironment",
     "evals.base": "Benchmark EvalError Score Task make_benchmark",
     "model": "load_model",
@@ -108,14 +111,22 @@ def front(
 @app.command()
 def run(
     task: Annotated[str, typer.Argument(help="What to do, in plain words.")],
-    url: Annotated[str, typer.Option(help="The page to start at.")],
+    url: Annotated[str | None, typer.Option(help="The page to start at, in a browser.")] = None,
+    desktop: Annotated[
+        str | None, typer.Option(help="On a desktop instead: current (this session's screen), virtual, or the name of an X display.")
+    ] = None,
+    start: Annotated[list[str] | None, typer.Option(help="A program to start on a virtual desktop; may be given again.")] = None,
+    monitor: Annotated[int, typer.Option(min=0, help="Of the desktop: 1 is the first, 0 all together.")] = 1,
     out: OutOption = None,
     model: ModelOption = "tiny",
     prompt: PromptOption = None,
     grammar: GrammarOption = "actions",
     max_steps: Annotated[int, typer.Option(min=1)] = 30,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long.")] = None,
-    viewport: Annotated[str | None, typer.Option(help="Of the page, in CSS pixels; default: the checkpoint's own, else 1280x720.")] = None,
+    viewport: Annotated[
+        str | None,
+        typer.Option(help="Of the page, in CSS pixels, or of a virtual desktop; default: the checkpoint's own, else 1280x720."),
+    ] = None,
     scale: Annotated[
         float | None, typer.Option(min=0.25, max=8, help="Screenshot pixels for one CSS pixel; default as above, else 1.")
     ] = None,
@@ -126,25 +137,28 @@ def run(
     tensor_parallel: ParallelOption = None,
     dtype: DtypeOption = "auto",
 ) -> None:
-    """Do a task in a browser."""
+    """Do a task in a browser, or on a desktop."""
     from rich.console import Console
 
     from agent.agent import Agent
     from agent.policy import Limits
     from agent.trajectory import META
     from environments.base import EnvironmentFault
-    from environments.browser import BrowserEnvironment, BrowserOptions
     from evals.report import step_line
     from evals.runner import check_out, new_folder
 
+    if (url is None) == (desktop is None):
+        raise typer.BadParameter("Give either --url, for a browser, or --desktop.")
     console, out, size = Console(), out or new_folder(task), _size(viewport)
     check_out(out, META)
     fresh = not out.exists()
     loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
-    own = _own(loaded)
-    view: dict[str, Any] = {"viewport": size} if size else {key: own[key] for key in ("viewport", "region") if key in own}
-    options = BrowserOptions(profile=profile, downloads=out / "downloads")
-    with BrowserEnvironment(url, **view, scale=scale or own.get("scale", 1.0), headless=not headed, options=options) as env:
+    place: Environment
+    if url is None:
+        place = _desktop(str(desktop), size, monitor, scale, tuple(start or ()))
+    else:
+        place = _browser(url, size, scale, _own(loaded), headed, profile, out / "downloads")
+    with place as env:
         agent = Agent(
             loaded,
             env,
@@ -166,6 +180,33 @@ def run(
     raise typer.Exit({"done": 0, "stopped": 130}.get(trajectory.status, 1))
 
 
+def _browser(
+    url: str, size: tuple[int, int] | None, scale: float | None, own: dict[str, Any], headed: bool, profile: Path | None, downloads: Path
+) -> Environment:
+    from environments.browser import BrowserEnvironment, BrowserOptions
+
+    view: dict[str, Any] = {"viewport": size} if size else {key: own[key] for key in ("viewport", "region") if key in own}
+    options = BrowserOptions(profile=profile, downloads=downloads)
+    return BrowserEnvironment(url, **view, scale=scale or own.get("scale", 1.0), headless=not headed, options=options)
+
+
+def _desktop(display: str, size: tuple[int, int] | None, monitor: int, scale: float | None, start: tuple[str, ...]) -> Environment:
+    from environments.desktop import DesktopEnvironment, DesktopOptions
+
+    if start and display != "virtual":
+        raise typer.BadParameter("--start needs --desktop virtual: on your own screen start programs yourself.")
+    options = DesktopOptions(start=start, scale=scale or 1.0)
+    return DesktopEnvironment(display=None if display == "current" else display, size=size or (1280, 720), monitor=monitor, options=options)
+
+
+@app.command()
+def stop() -> None:
+    """Stop everything that acts on a desktop for this user: before its next action, keys and buttons released."""
+    from environments.desktop.stop import pull
+
+    print(f"Stopping what acts on a desktop ({pull()}).")
+
+
 @app.command("eval")
 def evaluate(
     benchmark: Annotated[str, typer.Argument(help="Its name; `glimpse benchmarks` lists them.")],
@@ -178,6 +219,7 @@ def evaluate(
     max_steps: Annotated[int | None, typer.Option(min=1, help="Instead of the tasks' own budgets.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many episodes.")] = None,
     headed: HeadedOption = False,
+    environment: Annotated[str | None, typer.Option(help="Of pages: browser, or desktop (a window seen by mss, a real mouse).")] = None,
     device_map: DeviceOption = None,
     offload_folder: OffloadOption = None,
     tensor_parallel: ParallelOption = None,
@@ -188,7 +230,8 @@ def evaluate(
     from evals.runner import Plan, check_out, new_folder
 
     out = out or new_folder(benchmark)
-    chosen = make_benchmark(benchmark, tasks=parse_names(tasks), seeds=parse_seeds(seeds), headless=not headed)
+    options = {"environment": environment} if environment else {}
+    chosen = make_benchmark(benchmark, tasks=parse_names(tasks), seeds=parse_seeds(seeds), headless=not headed, **options)
     check_out(out)
     loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
     _evaluate(chosen, loaded, out, Plan(prompt or _prompt(loaded), grammar=grammar, max_steps=max_steps, limit=limit))
@@ -301,11 +344,19 @@ def convert_model(
 
 
 @app.command()
-def setup() -> None:
+def setup(
+    desktop: Annotated[bool, typer.Option("--desktop", help="And what a virtual desktop needs.")] = False,
+) -> None:
     """Get a browser and its fonts, if they are missing."""
     from environments.browser.install import install
+    from environments.desktop.install import install as install_desktop
 
-    install(lambda line: print(line, flush=True))
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    install(say)
+    if desktop:
+        install_desktop(say)
 
 
 @app.command()

@@ -1,8 +1,10 @@
-"""What a step costs besides the model: `python -m benchmarks.step [--steps N] [--json]`.
+"""What a step costs besides the model: `python -m benchmarks.step [--environment desktop] [--steps N] [--json]`.
 
 The real loop on an application-like page (a tool bar, a side bar, a table of 200 rows, a form) at 1280×720 in a real Chromium: every step
 looks, renders the prompt, reads a scripted reply, clicks a row, waits for the page to settle and records. Beside it, in the same run and
-on the same page, bare playwright loops that only click and capture. Times are of this machine: compare within one run.
+on the same page, bare playwright loops that only click and capture. On a desktop: the same loop on a virtual display of that size, whose
+screen is full of text and stays still; beside it pyautogui.screenshot and click as they come. Times are of this machine: compare within one
+run.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import base64
 import io
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,7 +29,9 @@ from rich.table import Table
 from agent.agent import Agent
 from agent.base import Step
 from agent.policy import Limits
+from environments.base import Environment
 from environments.browser import BrowserEnvironment, find_chromium
+from environments.desktop import DesktopEnvironment, DesktopOptions
 from model.scripted import ScriptedModel
 from tools import native_actions
 from tools.base import Thousandths
@@ -34,6 +40,16 @@ from tools.computer import Click
 PAGE = Path(__file__).parent.parent / "tests" / "pages" / "app.html"
 SIZE = (1280, 720)
 WARM_UP = 5
+PYAUTOGUI = """
+import json, sys, time, pyautogui
+times = []
+for step in range(int(sys.argv[1])):
+    began = time.perf_counter()
+    pyautogui.click(500, 120 + step * 52 % 540)
+    pyautogui.screenshot()
+    times.append((time.perf_counter() - began) * 1000)
+print(json.dumps(times))
+"""
 LOOK = ("settle", "capture", "decode")
 PHASES = (*LOOK, "render", "read", "act", "record")
 
@@ -43,25 +59,45 @@ def row(step: int) -> tuple[int, int]:
     return 500, 120 + step * 52 % 540
 
 
-def ours(steps: int, folder: Path) -> dict[str, list[float]]:
+def in_browser(steps: int, folder: Path) -> dict[str, list[float]]:
     """Milliseconds of each phase of each step, model time left out."""
+    with BrowserEnvironment(PAGE.as_uri(), viewport=SIZE) as env:
+        times = ours(env, lambda: env.timings, steps, folder)
+        if len(env.evaluate("record")) != steps:
+            raise SystemExit("Not every click arrived.")
+    return times
+
+
+def on_desktop(steps: int, folder: Path) -> dict[str, list[float]]:
+    """The same, then of pyautogui alone on the same display: its screenshot and a click with its default pauses."""
+    text = "sh -c 'ls -lR /usr/lib/python3 | head -200; exec cat'"
+    options = DesktopOptions(start=(f"xterm -geometry 210x54+0+0 -e {text}",))
+    with DesktopEnvironment(display="virtual", size=SIZE, options=options) as env:
+        times = ours(env, lambda: env.timings, steps, folder)
+        assert env.virtual is not None
+        said = subprocess.run([sys.executable, "-c", PYAUTOGUI, str(steps)], env=env.virtual.env, capture_output=True, text=True)
+    if said.returncode:
+        raise SystemExit(f"pyautogui alone: {said.stderr.strip().splitlines()[-1]}")
+    return times | {"pyautogui: click, screenshot": json.loads(said.stdout)}
+
+
+def ours(env: Environment, timings: Callable[[], dict[str, float]], steps: int, folder: Path) -> dict[str, list[float]]:
     actions = native_actions("browser")
     replies = [actions.render(Click(point=Thousandths.of(row(step), SIZE))) for step in range(steps)]
     times: dict[str, list[float]] = {phase: [] for phase in (*PHASES, "total")}
-    with BrowserEnvironment(PAGE.as_uri(), viewport=SIZE) as env:
 
-        def note(step: Step) -> None:
-            spent = {**step.timings, **env.timings}
-            milliseconds = {phase: spent.get(phase, 0.0) * 1000 for phase in PHASES}
-            others = (spent["observe"] - sum(env.timings.get(phase, 0.0) for phase in LOOK)) * 1000
-            for phase, value in milliseconds.items():
-                times[phase].append(value)
-            times["total"].append(sum(milliseconds.values()) + others)
+    def note(step: Step) -> None:
+        spent = {**step.timings, **timings()}
+        milliseconds = {phase: spent.get(phase, 0.0) * 1000 for phase in PHASES}
+        others = (spent["observe"] - sum(timings().get(phase, 0.0) for phase in LOOK)) * 1000
+        for phase, value in milliseconds.items():
+            times[phase].append(value)
+        times["total"].append(sum(milliseconds.values()) + others)
 
-        agent = Agent(ScriptedModel(replies), env, prompt="tool_call", limits=Limits(max_steps=steps), on_step=note)
-        trajectory = agent.run("Go through the orders.", out=folder)
-        if trajectory.status != "max_steps" or len(env.evaluate("record")) != steps:
-            raise SystemExit(f"The run is not what it should be: {trajectory.status}, {trajectory.reason}")
+    limits = Limits(max_steps=steps, stuck_repeats=steps)
+    trajectory = Agent(ScriptedModel(replies), env, prompt="tool_call", limits=limits, on_step=note).run("Go through it.", out=folder)
+    if trajectory.status != "max_steps":
+        raise SystemExit(f"The run is not what it should be: {trajectory.status}, {trajectory.reason}")
     return times
 
 
@@ -91,10 +127,12 @@ def _timed(page: Any, at: tuple[int, int], look: Callable[[], bytes]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def measure(steps: int) -> dict[str, dict[str, float]]:
+def measure(steps: int, environment: str) -> dict[str, dict[str, float]]:
     """Median, 90th percentile and maximum in milliseconds, by phase and for each bare loop."""
+    count = steps + WARM_UP
     with tempfile.TemporaryDirectory() as folder:
-        times = ours(steps + WARM_UP, Path(folder) / "run") | bare(steps + WARM_UP)
+        run = Path(folder) / "run"
+        times = on_desktop(count, run) if environment == "desktop" else in_browser(count, run) | bare(count)
     return {name: _figures(values[WARM_UP:]) for name, values in times.items()}
 
 
@@ -104,11 +142,14 @@ def _figures(values: list[float]) -> dict[str, float]:
 
 
 def main(
+    environment: Annotated[str, typer.Option(help="browser or desktop.")] = "browser",
     steps: Annotated[int, typer.Option(min=10, help="Counted steps, after five to warm up.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """What a step costs besides the model."""
-    found = measure(steps)
+    if environment not in ("browser", "desktop"):
+        raise SystemExit("--environment is browser or desktop.")
+    found = measure(steps, environment)
     if as_json:
         print(json.dumps(found))
         return

@@ -9,10 +9,12 @@ from typing import Any
 
 from environments.base import Environment, EnvironmentFault
 
+_SHARED = ("base", "debian")
+
 
 def names() -> tuple[str, ...]:
     """The environments there are."""
-    return tuple(sorted(module.name for module in iter_modules(__path__) if module.name != "base"))
+    return tuple(sorted(module.name for module in iter_modules(__path__) if module.name not in _SHARED))
 
 
 def make(name: str, **options: Any) -> Environment:
@@ -20,7 +22,7 @@ def make(name: str, **options: Any) -> Environment:
 
     Raises EnvironmentFault when there is none of that name.
     """
-    if not name.isidentifier() or name == "base" or find_spec(f"environments.{name}") is None:
+    if not name.isidentifier() or name in _SHARED or find_spec(f"environments.{name}") is None:
         raise EnvironmentFault(f"There is no environment {name!r}; there are: {', '.join(names())}.")
     made: Environment = getattr(import_module(f"environments.{name}"), f"{name.title()}Environment")(**options)
     return made

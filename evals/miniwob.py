@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.trajectory import Trajectory
-from environments.base import EnvironmentFault, Observation
+from environments.base import Environment, EnvironmentFault, Observation
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Task
 from evals.pages import PageBenchmark, PageEnvironment
@@ -73,8 +73,8 @@ class MiniwobEnvironment(PageEnvironment):
     few tasks (date pickers, scrolled boxes, pages of results) carry state over.
     """
 
-    def __init__(self, browser: BrowserEnvironment, page: Path, seed: int, reload: bool = True) -> None:
-        super().__init__(browser)
+    def __init__(self, browser: BrowserEnvironment, page: Path, seed: int, reload: bool = True, screen: Environment | None = None) -> None:
+        super().__init__(browser, screen)
         self.page, self.seed, self.reload, self.target = page, seed, reload, TARGETS.get(page.stem, "")
         self.done, self.raw, self.reason = False, 0.0, ""
         self._seen: Observation | None = None
@@ -93,7 +93,7 @@ class MiniwobEnvironment(PageEnvironment):
         """Look. Once the page says that the episode is over, its first reward is kept (one more click would start another episode) and
         the last screenshot of the episode stands for all that follow."""
         if self._seen is None or not self._over():
-            self._seen = self.browser.observe()
+            self._seen = self.screen.observe()
             self._over()
         return Observation(self._seen.screenshot, notices=self._seen.notices, png=self._seen.png, terminated=self.done)
 
@@ -109,8 +109,10 @@ class Miniwob(PageBenchmark):
 
     name = "miniwob"
 
-    def __init__(self, tasks: Sequence[str], seeds: Sequence[int], *, headless: bool = True, reload: bool = True) -> None:
-        super().__init__([Task(name, seed=seed, max_steps=STEPS) for name in tasks for seed in seeds], headless)
+    def __init__(
+        self, tasks: Sequence[str], seeds: Sequence[int], *, headless: bool = True, reload: bool = True, environment: str = "browser"
+    ) -> None:
+        super().__init__([Task(name, seed=seed, max_steps=STEPS) for name in tasks for seed in seeds], headless, environment)
         self._reload = reload
 
     @property
@@ -118,7 +120,7 @@ class Miniwob(PageBenchmark):
         return importlib.metadata.version("miniwob")
 
     def environment(self, task: Task) -> MiniwobEnvironment:
-        return MiniwobEnvironment(self.browser(), pages() / f"{task.id}.html", task.seed or 0, self._reload)
+        return MiniwobEnvironment(self.browser(), pages() / f"{task.id}.html", task.seed or 0, self._reload, self.screen())
 
     def instruction(self, task: Task, env: Any) -> str:
         env.reset()
@@ -130,9 +132,16 @@ class Miniwob(PageBenchmark):
         return Score(success, max(0.0, min(1.0, env.raw)), raw=env.raw, reason=reason)
 
 
-def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True, reload: bool = True) -> Miniwob:
+def make(
+    *,
+    tasks: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    headless: bool = True,
+    reload: bool = True,
+    environment: str = "browser",
+) -> Miniwob:
     """See `Miniwob`; all tasks and seeds 0 to 4 unless named. Raises EvalError for a task that does not exist."""
     known = task_names()
     if unknown := [name for name in tasks if name not in known]:
         raise EvalError(f"MiniWoB++ has no task {unknown[0]!r}; it has {len(known)}, such as click-test, click-tab, login-user.")
-    return Miniwob(tasks or known, seeds or range(5), headless=headless, reload=reload)
+    return Miniwob(tasks or known, seeds or range(5), headless=headless, reload=reload, environment=environment)

@@ -1,4 +1,7 @@
-"""A page as an environment: one episode in the current tab of a browser that other episodes use before and after."""
+"""A page as an environment: one episode in the current tab of a browser that other episodes use before and after.
+
+Seen and acted on by the browser itself, or by a desktop: a window on a virtual display, seen by mss and driven by pyautogui.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,21 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from environments.base import Button, Observation, Point
-from environments.browser import BrowserEnvironment
-from evals.base import Task
+from environments.base import Box, Button, Environment, Observation, Point
+from environments.browser import BrowserEnvironment, BrowserOptions
+from environments.desktop import DesktopEnvironment
+from evals.base import EvalError, Task
 
 VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
 """CSS pixels a page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.
 
 MiniWoB++'s pages are 160×210; their viewport is wider, since dialogs place themselves by it and native drop-downs need the room.
 """
+KIOSK = (
+    "--kiosk", "--window-position=0,0", f"--force-device-scale-factor={SCALE}", "--disable-lcd-text", "--disable-infobars",
+    "--disable-background-networking", "--no-first-run", "--no-default-browser-check", "--hide-crash-restore-bubble",
+)  # fmt: skip
+"""A window that is nothing but its page, drawn as a page without a window is."""
 
 
 class PageEnvironment(ABC):
@@ -29,8 +38,9 @@ class PageEnvironment(ABC):
     instruction = ""
     target = ""
 
-    def __init__(self, browser: BrowserEnvironment) -> None:
-        self.browser = browser
+    def __init__(self, browser: BrowserEnvironment, screen: Environment | None = None) -> None:
+        """screen: what is looked at and acted on, if not the browser itself."""
+        self.browser, self.screen = browser, screen or browser
         self._start: Observation | None = None
 
     @abstractmethod
@@ -45,7 +55,7 @@ class PageEnvironment(ABC):
         return self._start
 
     def observe(self) -> Observation:
-        return self.browser.observe()
+        return self.screen.observe()
 
     def move(self, point: Point) -> None:
         self._acting().move(point)
@@ -65,9 +75,9 @@ class PageEnvironment(ABC):
     def press(self, *keys: str) -> None:
         self._acting().press(*keys)
 
-    def _acting(self) -> BrowserEnvironment:
+    def _acting(self) -> Environment:
         self._start = None
-        return self.browser
+        return self.screen
 
     def close(self) -> None:
         """Nothing but the end of the episode: the browser is the benchmark's."""
@@ -81,11 +91,17 @@ class PageEnvironment(ABC):
 
 
 class PageBenchmark:
-    """What benchmarks of pages share: one browser, started with the first episode and lent to all of them, and the tasks in order."""
+    """What benchmarks of pages share: one browser, started with the first episode and lent to all of them, and the tasks in order.
 
-    def __init__(self, tasks: Sequence[Task], headless: bool) -> None:
-        self._tasks, self._headless = tasks, headless
+    environment: "browser", or "desktop" for a window on a virtual display.
+    """
+
+    def __init__(self, tasks: Sequence[Task], headless: bool, environment: str = "browser") -> None:
+        if environment not in ("browser", "desktop"):
+            raise EvalError(f"These pages can be seen in a browser or on a desktop, not in {environment!r}.")
+        self._tasks, self._headless, self._surface = tasks, headless, environment
         self._browser: BrowserEnvironment | None = None
+        self._desktop: DesktopEnvironment | None = None
 
     def tasks(self) -> Sequence[Task]:
         return self._tasks
@@ -93,11 +109,31 @@ class PageBenchmark:
     def browser(self) -> BrowserEnvironment:
         """Raises EnvironmentFault when none can be started."""
         if self._browser is None:
-            self._browser = BrowserEnvironment("about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=self._headless)
+            headless, options = self._headless, BrowserOptions()
+            if self._surface == "desktop":
+                headless, options = False, BrowserOptions(flags=KIOSK, in_window=True, env=self._display())
+            self._browser = BrowserEnvironment(
+                "about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=headless, options=options
+            )
             self._browser.reset()
         return self._browser
 
+    def screen(self) -> Environment:
+        """What is looked at. Raises EnvironmentFault as `browser` does."""
+        browser = self.browser()
+        return self._desktop or browser
+
+    def _display(self) -> dict[str, str]:
+        """The variables of a virtual display as large as the pages' viewport."""
+        width, height = (round(SCALE * side) for side in VIEWPORT)
+        seen = Box(0, 0, *(round(SCALE * side) - 1 for side in REGION))
+        self._desktop = DesktopEnvironment(display="virtual", size=(width, height), region=seen)
+        self._desktop.reset()
+        assert self._desktop.virtual is not None
+        return self._desktop.virtual.env
+
     def close(self) -> None:
-        if self._browser is not None:
-            self._browser.close()
-            self._browser = None
+        for opened in (self._browser, self._desktop):
+            if opened is not None:
+                opened.close()
+        self._browser = self._desktop = None

@@ -92,7 +92,7 @@ class Chromium:
         from playwright.async_api import Error, async_playwright
 
         executable = find_chromium()
-        if not self._headless and not has_display():
+        if not self._headless and not (has_display() or "DISPLAY" in self._options.env):
             raise EnvironmentFault("A headed browser needs a display, and there is none: set $DISPLAY, use xvfb-run, or go headless.")
         self._playwright = await async_playwright().start()
         try:
@@ -123,6 +123,7 @@ class Chromium:
             "args": [*FLAGS, *root, *self._options.flags],
             "ignore_default_args": ["--hide-scrollbars"],
             "handle_sigint": False,
+            **({"env": {**os.environ, **self._options.env}} if self._options.env else {}),
         }
 
     async def close(self) -> None:

@@ -56,8 +56,8 @@ class BrowserEnvironment:
         self._url = url
         self._options = options or BrowserOptions()
         self._view = View(viewport, region or viewport, scale)
-        size = {"width": viewport[0], "height": viewport[1]}
-        self._chromium = Chromium(headless, self._options, {"viewport": size, "device_scale_factor": scale})
+        size = {"viewport": {"width": viewport[0], "height": viewport[1]}, "device_scale_factor": scale}
+        self._chromium = Chromium(headless, self._options, {"no_viewport": True} if self._options.in_window else size)
         self._loop: LoopThread | None = None
         self._session: Session | None = None
         self._end: Callable[[], object] = lambda: None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from environments.base import EnvironmentFault
 from environments.browser.chromium import find_chromium
+from environments.debian import apt, has_apt, is_debian, run, telling_line
 
 FONTS = {
     "LiberationSans-Regular.ttf": "fonts-liberation",
@@ -20,7 +19,6 @@ FONTS = {
 }
 """A file that shows that a family is there, and Debian's package of it: Arial's and Times' metrics, wide Unicode coverage, emoji."""
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts", "/Library/Fonts", "~/Library/Fonts")
-_MINUTES = 60
 
 
 def missing_fonts() -> tuple[str, ...]:
@@ -37,7 +35,7 @@ def version(browser: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentFault(f"{browser} does not run ({type(error).__name__}): name another browser in $GLIMPSE_CHROMIUM.") from error
     if said.returncode != 0:
-        raise EnvironmentFault(f"{browser} does not run ({_telling_line(said.stderr or said.stdout)}): name another in $GLIMPSE_CHROMIUM.")
+        raise EnvironmentFault(f"{browser} does not run ({telling_line(said.stderr or said.stdout)}): name another in $GLIMPSE_CHROMIUM.")
     return said.stdout.strip()
 
 
@@ -53,9 +51,9 @@ def install(say: Callable[[str], None]) -> Path:
     if browser is None:
         browser = _install_browser(say)
     if fonts := missing_fonts():
-        if _has_apt():
+        if has_apt():
             say(f"Installing {' '.join(fonts)} …")
-            _apt(fonts)
+            apt(fonts)
         if fonts := missing_fonts():
             say(f"Fonts are missing, so pages will look different from those the model knows: apt-get install {' '.join(fonts)}")
     return browser
@@ -72,13 +70,13 @@ def _usable() -> Path | None:
 
 def _install_browser(say: Callable[[str], None]) -> Path:
     trouble = ""
-    if _is_debian() and _has_apt():
+    if is_debian() and has_apt():
         say("Installing chromium and fonts with apt-get …")
-        trouble = _apt(("chromium", *FONTS.values()))
+        trouble = apt(("chromium", *FONTS.values()))
     if (browser := _usable()) is None:
         say("Downloading playwright's chromium …")
-        with_libraries = ["--with-deps"] if _has_apt() else []
-        trouble = _run([sys.executable, "-m", "playwright", "install", *with_libraries, "chromium"]) or trouble
+        with_libraries = ["--with-deps"] if has_apt() else []
+        trouble = run([sys.executable, "-m", "playwright", "install", *with_libraries, "chromium"]) or trouble
         browser = _usable()
     if browser is None:
         packages = " ".join(("chromium", *FONTS.values()))
@@ -87,36 +85,3 @@ def _install_browser(say: Callable[[str], None]) -> Path:
             "or name a Chromium or Chrome in $GLIMPSE_CHROMIUM."
         )
     return browser
-
-
-def _has_apt() -> bool:
-    return shutil.which("apt-get") is not None and os.geteuid() == 0
-
-
-def _is_debian() -> bool:
-    """Ubuntu's package of the name is a stub for a snap, which containers cannot run."""
-    release = Path("/etc/os-release")
-    return release.is_file() and "\nID=debian\n" in f"\n{release.read_text()}\n"
-
-
-def _apt(packages: Sequence[str]) -> str:
-    """What went wrong, "" when nothing did. A failed update is no reason to give up: the lists there may do."""
-    _run(["apt-get", "update", "-qq"])
-    return _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages])
-
-
-def _run(command: Sequence[str]) -> str:
-    """Run a command and return "", or the last line it said when it failed."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_MINUTES * 60, env=quiet, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{command[0]}: {type(error).__name__}"
-    return "" if done.returncode == 0 else f"{Path(command[0]).name}: {_telling_line(done.stderr or done.stdout)}"
-
-
-def _telling_line(text: str) -> str:
-    """The first line that calls itself an error, else the last."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(E|Error|ERROR|error)\b.*:", line)]
-    return (errors or lines[-1:] or ["it said nothing"])[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -14,7 +15,8 @@ class BrowserOptions:
     downloads: where downloaded files go; None is a temporary folder, removed at reset and close.
     locale, timezone: the browser's language and clock ("de-DE", "Europe/Berlin"); None is the machine's.
     permissions: what pages are granted without asking ("geolocation", "clipboard-read", …: playwright's names).
-    flags: further command-line flags of Chromium.
+    flags: further command-line flags of Chromium. env: further variables of its process, such as another DISPLAY.
+    in_window: pages are as large as their window and as fine as its screen, not as `viewport` and `scale` say; for headed browsers.
     All timeouts are in seconds: action (a verb's acknowledgement by the page), navigation (an address until its page has begun),
     settle (a page's coming to rest before it is looked at), dialog (an unanswered JavaScript dialog).
     """
@@ -25,6 +27,8 @@ class BrowserOptions:
     timezone: str | None = None
     permissions: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    in_window: bool = False
     action_timeout: float = 10.0
     navigation_timeout: float = 15.0
     settle_timeout: float = 3.0

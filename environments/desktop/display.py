@@ -12,20 +12,21 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from environments.base import ActionError, EnvironmentFault
+from environments.desktop.connection import authorise
 
 MARK = "GLIMPSE_DISPLAY"
 """An environment variable that every process on a virtual display inherits: that is how they are found when it ends."""
 START_BOUND = 15.0
 """Seconds for the display, and then its window manager, to be there."""
 MANAGERS = ("openbox", "xfwm4", "metacity", "icewm", "matchbox-window-manager")
-END_BOUND = 3.0
+END_BOUND = 0.5
 """Seconds that programs have to end by themselves."""
 
 
@@ -64,15 +65,27 @@ class VirtualDisplay:
     def env(self) -> dict[str, str]:
         """The variables of its programs."""
         assert self._folder is not None
-        kept = {key: value for key, value in os.environ.items() if key not in ("WAYLAND_DISPLAY", "XAUTHORITY", "SESSION_MANAGER")}
+        kept = {key: value for key, value in os.environ.items() if key not in ("WAYLAND_DISPLAY", "SESSION_MANAGER")}
         own = {
-            "DISPLAY": self.name, MARK: self._mark, "HOME": str(self.home), "XDG_RUNTIME_DIR": str(self._folder / "runtime"),
-            "XDG_CONFIG_HOME": str(self.home / ".config"), "XDG_CACHE_HOME": str(self.home / ".cache"),
-            "XDG_DATA_HOME": str(self.home / ".local/share"), "XDG_SESSION_TYPE": "x11", "XDG_CURRENT_DESKTOP": "X-Generic",
-            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self._folder}/bus", "NO_AT_BRIDGE": "1", "GTK_USE_PORTAL": "0",
-            "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "XMODIFIERS": "", "GTK_IM_MODULE": "gtk-im-context-simple", "QT_IM_MODULE": "simple",
+            "DISPLAY": self.name,
+            "XAUTHORITY": str(self._folder / "authority"),
+            MARK: self._mark,
+            "HOME": str(self.home),
+            "XDG_RUNTIME_DIR": str(self._folder / "runtime"),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "XDG_DATA_HOME": str(self.home / ".local/share"),
+            "XDG_SESSION_TYPE": "x11",
+            "XDG_CURRENT_DESKTOP": "X-Generic",
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self._folder}/bus",
+            "NO_AT_BRIDGE": "1",
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "XMODIFIERS": "",
+            "GTK_IM_MODULE": "gtk-im-context-simple",
+            "QT_IM_MODULE": "simple",
             "QT_QPA_PLATFORM": "xcb",
-        }  # fmt: skip
+        }
         if self.scale != 1:
             own |= {"GDK_SCALE": str(max(1, int(self.scale))), "QT_SCALE_FACTOR": f"{self.scale:g}", "QT_AUTO_SCREEN_SCALE_FACTOR": "0"}
         return kept | own | self._extra
@@ -98,10 +111,11 @@ class VirtualDisplay:
 
     def _serve(self) -> None:
         readable, writable = os.pipe()
-        width, height = self.size
-        command = ["Xvfb", "-displayfd", str(writable), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp", "-noreset",
-                   "-dpi", f"{96 * self.scale:g}", "-maxclients", "2048"]  # fmt: skip
         assert self._folder is not None
+        (width, height), authority, secret = self.size, self._folder / "authority", os.urandom(16)
+        authorise(authority, "", secret)
+        command = ["Xvfb", "-auth", str(authority), "-displayfd", str(writable), "-screen", "0", f"{width}x{height}x24"]
+        command += ["-nolisten", "tcp", "-noreset", "-dpi", f"{96 * self.scale:g}", "-maxclients", "2048"]
         with (self._folder / "xvfb.log").open("wb") as log:
             self._server = subprocess.Popen(command, pass_fds=(writable,), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)  # fmt: skip
@@ -112,6 +126,7 @@ class VirtualDisplay:
             said = (self._folder / "xvfb.log").read_text(errors="replace").strip().splitlines()
             raise EnvironmentFault(f"Xvfb did not start a display of {width}×{height} pixels: {said[-1] if said else 'it said nothing'}")
         self.name = f":{number}"
+        authorise(authority, self.name, secret)
 
     def _start_bus(self) -> None:
         """Programs that find no session bus start slowly or not at all; without dbus-daemon they have to do without."""
@@ -133,9 +148,9 @@ class VirtualDisplay:
         finally:
             windows.close()
 
-    def _wait(self, ready: object, what: str) -> None:
+    def _wait(self, ready: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + START_BOUND
-        while not ready():  # type: ignore[operator]
+        while not ready():
             if time.monotonic() > end:
                 raise EnvironmentFault(f"{what} was not ready within {START_BOUND:g} s on the virtual display {self.name}.")
             time.sleep(0.01)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,7 @@ class DesktopEnvironment:
         self._session: Session | None = None
         self._begun = False
         self._acted = True
-        self._end = lambda: None
+        self._end: Callable[[], object] = lambda: None
 
     # looking
 
@@ -82,16 +82,16 @@ class DesktopEnvironment:
         here = self._here()
         here.switch.arm()
         if self._virtual is not None and self._options.start:
-            known = {window.id for window in here.windows.list()}
+            known = {window.id for window in here.windows.opened()}
             for command in self._options.start:
                 self._virtual.launch(shlex.split(command))
-            self._await(lambda: len({w.id for w in here.windows.list()} - known) >= len(self._options.start))
+            self._await(lambda: len({w.id for w in here.windows.opened()} - known) >= len(self._options.start))
         self._acted = True
         return self.observe()
 
-    def _await(self, ready: object) -> None:
+    def _await(self, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + START_BOUND
-        while not ready():  # type: ignore[operator]
+        while not ready():
             if time.monotonic() > end:
                 raise EnvironmentFault(f"No window of {', '.join(self._options.start)} appeared within {START_BOUND:g} s.")
             time.sleep(0.05)
@@ -209,7 +209,7 @@ class DesktopEnvironment:
     def windows(self) -> tuple[Window, ...]:
         """The open windows, the topmost last."""
         with self._guarded() as here:
-            return here.windows.list()
+            return here.windows.opened()
 
     def focus_window(self, name: str) -> None:
         """Bring the window whose title or program holds the name to the front. Raises ActionError when there is none."""

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from environments.base import Box, EnvironmentFault
+from environments.desktop.connection import variables
 from environments.desktop.screen import Area, Screen
 
 REACTION = 0.02
@@ -30,7 +31,8 @@ class Eyes:
             raise EnvironmentFault("The desktop needs mss: pip install 'glimpse[desktop]'") from error
         self._error = ScreenShotError
         try:
-            self._mss: Any = mss.MSS(display=display) if display else mss.MSS()
+            with variables(display):
+                self._mss: Any = mss.MSS(display=display) if display else mss.MSS()
             self.area = Area.of(self._mss.monitors, monitor, region)
         except (ScreenShotError, OSError) as error:
             raise EnvironmentFault(_gone(display, error)) from error

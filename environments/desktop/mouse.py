@@ -1,15 +1,19 @@
-"""The mouse, through pyautogui, in the units of the desktop. Its pauses and its fail-safe corner are off: a click in a corner is a click."""
+"""The mouse, through pyautogui, in the units of the desktop. Its pauses and its fail-safe corner are off.
+
+A click in a corner is a click; what stops a run is in stop.py.
+"""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from environments.base import ActionError, Button, EnvironmentFault
+from environments.desktop.connection import variables
 
 Spot = tuple[int, int]
 CLICK_APART = 0.03
@@ -23,22 +27,15 @@ _turn = threading.Lock()
 
 def _load(display: str | None) -> Any:
     """pyautogui, which opens the display named by DISPLAY when it is imported."""
-    before = os.environ.get("DISPLAY")
-    if display:
-        os.environ["DISPLAY"] = display
     try:
-        import pyautogui
+        with variables(display):
+            import pyautogui
     except SystemExit as error:
         raise EnvironmentFault(f"pyautogui cannot be used: {error}") from error
     except ImportError as error:
         raise EnvironmentFault(f"The desktop needs pyautogui ({error}): pip install 'glimpse[desktop]'") from error
     except Exception as error:  # Xlib's own errors, a KeyError for DISPLAY: they all mean one thing
         raise EnvironmentFault(f'There is no screen to act on ({error}): set DISPLAY, or use display="virtual".') from error
-    finally:
-        if before is None:
-            os.environ.pop("DISPLAY", None)
-        else:
-            os.environ["DISPLAY"] = before
     pyautogui.FAILSAFE, pyautogui.PAUSE, pyautogui.MINIMUM_DURATION, pyautogui.MINIMUM_SLEEP = False, 0, 0, 0
     if hasattr(pyautogui, "DARWIN_CATCH_UP_TIME"):
         pyautogui.DARWIN_CATCH_UP_TIME = 0.01
@@ -103,7 +100,7 @@ class Mouse:
         self.down(path[0], button)
         at = path[0]
         try:
-            for start, end in zip(path, path[1:], strict=False):
+            for start, end in pairwise(path):
                 for step in range(1, STEPS + 1):
                     self._check()
                     at = tuple(round(a + (b - a) * step / STEPS) for a, b in zip(start, end, strict=True))  # type: ignore[assignment]

@@ -23,6 +23,8 @@ class Area:
 
         Raises EnvironmentFault for a monitor or a region that is not there.
         """
+        if len(monitors) == 1:  # a display that does not tell them apart
+            monitors = [*monitors, *monitors]
         if not 0 <= monitor < len(monitors):
             raise EnvironmentFault(f"There is no monitor {monitor}: name one from 1 to {len(monitors) - 1}, or 0 for all together.")
         whole = cls(*(int(monitors[monitor][side]) for side in ("left", "top", "width", "height")))
@@ -38,7 +40,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a screenshot of `size` pixels shows: an area. On HiDPI screens of macOS and Windows it has more pixels than the area has units."""
+    """What a screenshot of `size` pixels shows: an area. On HiDPI screens of macOS it has more pixels than the area has units."""
 
     area: Area
     size: tuple[int, int]

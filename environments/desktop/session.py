@@ -9,12 +9,13 @@ from typing import Any
 
 from environments.base import Box, EnvironmentFault
 from environments.desktop.clipboard import Clipboard
+from environments.desktop.connection import open_display
 from environments.desktop.eyes import Eyes
 from environments.desktop.keyboard import Keyboard
 from environments.desktop.mouse import Mouse
 from environments.desktop.native import NativeKeyboard
 from environments.desktop.stop import HotKey, KillSwitch
-from environments.desktop.windows import Windows, open_display
+from environments.desktop.windows import Windows
 
 
 class Session:
@@ -62,12 +63,11 @@ class Session:
     def close(self) -> None:
         """Whatever state the display is in."""
         self.release()
-        keyboard, eyes = self.__dict__.get("keyboard"), self.__dict__.get("eyes")
-        for end in (
-            keyboard and keyboard.restore, self._hot_key and self._hot_key.close, eyes and eyes.close,
-            self._windows and self._windows.close, self._connection and self._connection.close,
-        ):  # fmt: skip
-            if end is not None:
+        if "keyboard" in self.__dict__:
+            with suppress(Exception):
+                self.keyboard.restore()
+        for opened in (self._hot_key, self.__dict__.get("eyes"), self._windows, self._connection):
+            if opened is not None:
                 with suppress(Exception):
-                    end()
+                    opened.close()
         self._connection = self._windows = self._hot_key = None

@@ -59,7 +59,7 @@ class KillSwitch:
 
 
 class HotKey:
-    """Calls back when the keys are pressed on an X display, whatever window has the focus. Where another program has them, it stays silent."""
+    """Calls back when the keys are pressed on an X display, whatever has the focus. Silent where another program has them."""
 
     def __init__(self, connection: Any, pressed: Callable[[], None]) -> None:
         """connection: an Xlib display of its own; closed with this."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from environments.base import ActionError, Box, EnvironmentFault
+from environments.base import ActionError, Box
+from environments.desktop.connection import open_display
 
 BOUND = 3.0
 """Seconds a window manager has to do what it was asked for."""
@@ -25,24 +26,6 @@ class Window:
     pid: int = 0
 
 
-def open_display(name: str | None) -> Any:
-    """A connection (Xlib). Raises EnvironmentFault when there is none to be had."""
-    try:
-        from Xlib.display import Display
-        from Xlib.error import DisplayError
-    except ImportError as error:
-        raise EnvironmentFault("The desktop needs python-xlib: pip install 'glimpse[desktop]'") from error
-    try:
-        return Display(name)
-    except (DisplayError, OSError, AssertionError) as error:
-        text = " ".join(str(error).split())
-        if "Maximum number of clients" in text:
-            raise EnvironmentFault(f"The display {name} takes no more programs: close some, or start another display.") from error
-        raise EnvironmentFault(
-            f'There is no display {name or ""} to look at ({text[:120]}): set DISPLAY, or use display="virtual".'.replace("  ", " ")
-        ) from error
-
-
 class Windows:
     """The windows of one display. Raises EnvironmentFault when it is gone."""
 
@@ -54,7 +37,7 @@ class Windows:
         """Whether a window manager is at work."""
         return bool(self._value(self._root, "_NET_SUPPORTING_WM_CHECK"))
 
-    def list(self) -> tuple[Window, ...]:
+    def opened(self) -> tuple[Window, ...]:
         """The one that was raised last comes last."""
         active = (self._value(self._root, "_NET_ACTIVE_WINDOW") or [0])[0]
         ids = self._value(self._root, "_NET_CLIENT_LIST_STACKING") or self._value(self._root, "_NET_CLIENT_LIST") or []
@@ -62,7 +45,7 @@ class Windows:
 
     def find(self, name: str) -> Window:
         """The topmost whose title or program holds the name. Raises ActionError, naming the windows there are."""
-        windows = self.list()
+        windows = self.opened()
         for window in reversed(windows):
             if name.lower() in f"{window.title} {window.program}".lower():
                 return window
