@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 from environments.base import ActionError, EnvironmentFault, key_name
@@ -52,12 +51,14 @@ class Keyboard:
         self._keys: dict[int, tuple[int, bool]] = {}
         self._own: dict[int, int] = {}  # keysym → spare keycode that this put it on, the oldest first
         self._spare: list[int] = []
+        self._rows: list[list[int]] = []
         self.held: list[str] = []
 
     def _read(self) -> None:
         """The layout as it is now: which key gives which keysym, alone or with Shift; keys that give nothing."""
         self._keys, self._spare = {}, []
-        for offset, symbols in enumerate(self._display.get_keyboard_mapping(self._first, self._count)):
+        self._rows = [list(symbols) for symbols in self._display.get_keyboard_mapping(self._first, self._count)]
+        for offset, symbols in enumerate(self._rows):
             code, used = self._first + offset, [symbol for symbol in symbols if symbol != NO_SYMBOL]
             if not used:
                 self._spare.append(code)
@@ -76,13 +77,27 @@ class Keyboard:
             raise ActionError(f"The character {odd!r} (U+{ord(odd):04X}) cannot be typed: leave it out, or press a key instead.")
         self._read()
         with self._plain():
-            characters = iter(text)
-            while batch := list(islice(characters, BATCH)):
+            for batch in self._batches([self._symbol(character) for character in text]):
                 self._check()
-                self._have({self._symbol(c) for c in batch})
-                for character in batch:
-                    self._stroke(*self._keys[self._symbol(character)])
+                self._have(set(batch))
+                for symbol in batch:
+                    self._stroke(*self._keys[symbol])
                 self._display.sync()
+
+    def _batches(self, symbols: Sequence[int]) -> Iterator[list[int]]:
+        """In order, no more in one than there are spare keys for. Asked for anew when the one before has been typed."""
+        room, batch = len(self._spare) + len(self._own), list[int]()
+        rare: set[int] = set()  # what stands on a spare key, or has yet to
+        for symbol in symbols:
+            more = {symbol} - rare if symbol in self._own or symbol not in self._keys else set()
+            if batch and (len(batch) == BATCH or len(rare) + len(more) > room):
+                yield batch
+                batch, rare = [], set()
+                more = {symbol} if symbol in self._own or symbol not in self._keys else set()
+            batch.append(symbol)
+            rare |= more
+        if batch:
+            yield batch
 
     def _symbol(self, character: str) -> int:
         return int(self._named({"\n": "Return", "\t": "Tab"}[character])) if character in "\n\t" else keysym(character)
@@ -96,6 +111,7 @@ class Keyboard:
             raise ActionError("The keyboard has no spare key for characters its layout lacks: paste the text instead.")
         if len(missing) > len(self._spare):
             time.sleep(REUSE)
+        changed = []
         for symbol in missing:
             if self._spare:
                 code = self._spare.pop()
@@ -103,10 +119,18 @@ class Keyboard:
                 oldest = next(known for known in self._own if known not in symbols)
                 code = self._own.pop(oldest)
                 self._keys.pop(oldest, None)
-            self._display.change_keyboard_mapping(code, [(symbol, symbol)])
+            row = self._rows[code - self._first]
+            row[:] = [symbol] * min(2, len(row)) + [NO_SYMBOL] * (len(row) - 2)
             self._own[symbol], self._keys[symbol] = code, (code, False)
-        self._display.sync()
+            changed.append(code)
+        self._rewrite(changed)
         time.sleep(SPREAD)
+
+    def _rewrite(self, codes: Sequence[int]) -> None:
+        """Tell the display about keys: all in one request, since every program reads its keyboard anew after each."""
+        first, last = min(codes), max(codes)
+        self._display.change_keyboard_mapping(first, self._rows[first - self._first : last - self._first + 1])
+        self._display.sync()
 
     def _stroke(self, code: int, shifted: bool) -> None:
         from Xlib import X
@@ -184,7 +208,9 @@ class Keyboard:
 
     def restore(self) -> None:
         """Give the spare keys back as they were."""
-        for code in self._own.values():
-            self._display.change_keyboard_mapping(code, [(NO_SYMBOL,)])
-        self._own = {}
-        self._display.sync()
+        self._read()
+        if self._own:
+            for code in self._own.values():
+                self._rows[code - self._first][:] = [NO_SYMBOL] * len(self._rows[0])
+            self._rewrite(list(self._own.values()))
+            self._own = {}
