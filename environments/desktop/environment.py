@@ -25,6 +25,7 @@ from environments.desktop.windows import Window
 
 LONGEST = 200_000
 """Characters that are typed in one action."""
+GONE = "The display has ended or does not answer any more; reset() opens one anew."
 START_BOUND = 30.0
 """Seconds the programs named by `start` have to show a window."""
 
@@ -74,8 +75,9 @@ class DesktopEnvironment:
 
     def reset(self) -> Observation:
         """Look at the screen; a virtual display is started over if an episode has begun on it. Raises EnvironmentFault without a screen."""
-        if self._session is not None and (self._virtual is None or not self._begun):
-            self._session.release()
+        here = self._session
+        if here is not None and not here.gone and (self._virtual is None or (self._virtual.alive and not self._begun)):
+            here.release()
         else:
             self._open()
         self._begun = True
@@ -248,22 +250,18 @@ class DesktopEnvironment:
     def _guarded(self) -> Iterator[Session]:
         """Errors of a display that has gone as ours; what is held is released whatever goes wrong."""
         here = self._here()
+        if here.gone or (self._virtual is not None and not self._virtual.alive):
+            here.gone = True
+            raise EnvironmentFault(GONE)
         try:
             yield here
         except ActionError:
             raise
-        except Stopped:
-            here.release()
-            raise
-        except EnvironmentFault:
-            here.release()
-            raise
         except Exception as error:
+            here.gone = not (isinstance(error, Stopped) or here.answers())
             here.release()
-            if self._virtual is not None and not self._virtual.alive:
-                raise EnvironmentFault("The virtual display has ended; reset() starts a new one.") from error
-            if _of_the_display(error):
-                raise EnvironmentFault(f"The display does not answer any more ({type(error).__name__}): {error}") from error
+            if here.gone:
+                raise EnvironmentFault(GONE) from error
             raise
 
     @contextmanager
@@ -297,7 +295,3 @@ def _split(command: str) -> list[str]:
     if not words:
         raise ActionError("Name a program to open.")
     return words
-
-
-def _of_the_display(error: Exception) -> bool:
-    return isinstance(error, OSError) or type(error).__module__.startswith("Xlib")
