@@ -25,6 +25,8 @@ from environments.desktop.windows import Window
 
 LONGEST = 200_000
 """Characters that are typed in one action."""
+REACTION = 0.02
+"""Seconds a program is given, after an action, to show anything at all."""
 GONE = "The display has ended or does not answer any more; reset() opens one anew."
 START_BOUND = 30.0
 """Seconds the programs named by `start` have to show a window."""
@@ -124,7 +126,7 @@ class DesktopEnvironment:
         here, notices = self._here(), []
         began = time.perf_counter()
         with self._guarded():
-            if self._acted and not here.eyes.settle(self._options.settle_timeout):
+            if not here.eyes.settle(self._options.settle_timeout, REACTION if self._acted else 0.0):
                 notices.append("The screen has not come to rest yet.")
             settled = time.perf_counter()
             screenshot = here.eyes.look()
