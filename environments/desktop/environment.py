@@ -116,7 +116,7 @@ class DesktopEnvironment:
         hot_key = self._virtual is None if self._options.hot_key is None else self._options.hot_key
         try:
             env = self._virtual.env if self._virtual else os.environ | {"DISPLAY": display} if display else None
-            self._session = Session(display, self._monitor, self._region, env, hot_key)
+            self._session = Session(display, self._monitor, self._region, env, hot_key, alone=self._virtual is not None)
         except BaseException:
             self.close()
             raise
@@ -130,17 +130,19 @@ class DesktopEnvironment:
                 notices.append("The screen has not come to rest yet.")
             settled = time.perf_counter()
             screenshot = here.eyes.look()
-            self._timings = {"settle": settled - began, "capture": time.perf_counter() - settled}
+            captured = time.perf_counter()
+            png = here.eyes.png(screenshot)
+        self._timings = {"settle": settled - began, "capture": captured - settled, "encode": time.perf_counter() - captured}
         self._acted = False
         if screenshot.getbbox() is None:
             notices.append("The screen is all black: it may be locked or switched off.")
-        return Observation(screenshot, notices=tuple(notices))
+        return Observation(screenshot, notices=tuple(notices), png=png)
 
     _timings: Mapping[str, float] = {}
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds the last look took to settle and to capture."""
+        """Seconds the last look took to settle, to capture and to encode."""
         return dict(self._timings)
 
     def zoom(self, box: Box) -> Image.Image:

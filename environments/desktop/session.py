@@ -20,11 +20,14 @@ from environments.desktop.windows import Windows
 
 class Session:
     """display: of X, None where the system has none. env: variables of its programs, None for this process's own.
+    alone: nobody else uses it.
 
     Raises EnvironmentFault when there is no such screen.
     """
 
-    def __init__(self, display: str | None, monitor: int, region: Box | None, env: Mapping[str, str] | None, hot_key: bool) -> None:
+    def __init__(
+        self, display: str | None, monitor: int, region: Box | None, env: Mapping[str, str] | None, hot_key: bool, alone: bool
+    ) -> None:
         self.switch = KillSwitch()
         self.gone = False  # the display: nothing more may be asked of it, Xlib 0.15 would wait for ever
         self._windows: Windows | None = None
@@ -38,7 +41,7 @@ class Session:
             if self._connection is None:
                 self.keyboard = NativeKeyboard(self.mouse.gui, self.switch.check)
             else:
-                self.keyboard = Keyboard(self._connection, self.switch.check)
+                self.keyboard = Keyboard(self._connection, self.switch.check, alone)
                 if hot_key:
                     self._hot_key = HotKey(open_display(display), self.switch.pull)
         except BaseException:
