@@ -34,7 +34,7 @@ browser: $(INSTALLED)
 	@$(BIN)/glimpse setup
 
 # what tests type into and click on; without them those tests are skipped
-TOOLKITS := xterm python3-tk python3-gi gir1.2-gtk-3.0 python3-pyqt5 x11-xserver-utils x11-xkb-utils
+TOOLKITS := xterm zenity python3-tk python3-gi gir1.2-gtk-3.0 python3-pyqt5 x11-xserver-utils x11-xkb-utils
 toolkits: $(INSTALLED)
 	@$(BIN)/glimpse setup --desktop
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(TOOLKITS) >/dev/null 2>&1; then \
