@@ -1,14 +1,13 @@
 """Make a chart in LibreOffice Calc: `python docs/examples/chart.py [MODEL]`.
 
-Runs on a virtual display (apt-get install libreoffice-calc). Without a model the actions below are done instead, by the same loop and with the
-same records. The table is a CSV file; the chart is looked for in the file that Calc has saved.
+Runs on a virtual display (apt-get install libreoffice-calc). Without a model the actions below are done instead, by the same loop and with
+the same records. The table is a CSV file; the chart is looked for in the file that Calc has saved.
 """
 
 from __future__ import annotations
 
 import sys
 import zipfile
-from pathlib import Path
 
 from glimpse import Agent, DesktopEnvironment, DesktopOptions, Limits, load_model
 from model.scripted import ScriptedModel
@@ -42,7 +41,8 @@ SCRIPT: list[Tool] = [
 ]
 
 
-def main(model: str = "", out: str = "runs/chart") -> bool:
+def main(model: str) -> bool:
+    out = "runs/chart"
     options = DesktopOptions(start=("soffice --norestore --nologo --nofirststartwizard sales.csv",))
     with DesktopEnvironment(display="virtual", size=SIZE, options=options) as env:
         env.windows()  # starts the display, so that there is a home folder to fill
@@ -58,4 +58,4 @@ def main(model: str = "", out: str = "runs/chart") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(*sys.argv[1:2], out=str(Path("runs") / "chart")) else 1)
+    sys.exit(0 if main("".join(sys.argv[1:2])) else 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 
 from glimpse import Agent, DesktopEnvironment, DesktopOptions, Limits, load_model
 from model.scripted import ScriptedModel
@@ -31,7 +30,8 @@ SCRIPT: list[Tool] = [
 ]
 
 
-def main(model: str = "", out: str = "runs/fill_form") -> bool:
+def main(model: str) -> bool:
+    out = "runs/fill_form"
     options = DesktopOptions(start=(shlex.join(["sh", "-c", f"{FORM} > form.txt"]),))
     with DesktopEnvironment(display="virtual", size=(800, 600), options=options) as env:
         actions = native_actions("desktop")
@@ -43,4 +43,4 @@ def main(model: str = "", out: str = "runs/fill_form") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(*sys.argv[1:2], out=str(Path("runs") / "fill_form")) else 1)
+    sys.exit(0 if main("".join(sys.argv[1:2])) else 1)

@@ -7,7 +7,6 @@ with the same records; with one ("tiny", a folder, "zai-org/GLM-4.6V") it sees t
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from PIL import Image
 
@@ -43,7 +42,8 @@ SCRIPT: list[Tool] = [
 ]
 
 
-def main(model: str = "", out: str = "runs/move_files") -> bool:
+def main(model: str) -> bool:
+    out = "runs/move_files"
     options = DesktopOptions(start=("pcmanfm Downloads",))
     with DesktopEnvironment(display="virtual", size=(1280, 800), options=options) as env:
         env.windows()  # starts the display, so that there is a home folder to fill
@@ -63,4 +63,4 @@ def main(model: str = "", out: str = "runs/move_files") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(*sys.argv[1:2], out=str(Path("runs") / "move_files")) else 1)
+    sys.exit(0 if main("".join(sys.argv[1:2])) else 1)
