@@ -16,12 +16,12 @@ from evals.base import EvalError, Task
 from evals.checks.apps import missing
 from evals.checks.benchmark import FileBenchmark, chosen, no_seeds, refusal
 from evals.checks.task import load_all
-from evals.desktop_scripts import SCRIPTS
+from evals.desktop_scripts import SCRIPTS, SIZE
 from evals.scripts import PROMPT, Script
 from model.base import Model
 
 FOLDER = Path(__file__).with_name("desktop_tasks")
-VERSION, STEPS, SIZE = "1", 50, (1280, 800)
+VERSION, STEPS = "1", 50
 
 
 class DesktopSuite(FileBenchmark):

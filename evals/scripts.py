@@ -17,7 +17,7 @@ from tools.control import Done
 
 PROMPT = "tool_call"
 """The protocol these models write in."""
-BOUND = 30.0
+BOUND = 15.0
 """Seconds a window that a script waits for has to come to the front."""
 
 
