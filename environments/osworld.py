@@ -109,7 +109,9 @@ class OsworldEnvironment:
 
     def type(self, text: str) -> None:
         """Text of ASCII characters, the only ones pyautogui knows; a newline is Enter. Raises ActionError for any other."""
-        if strange := next((character for character in text if not (character.isascii() and (character.isprintable() or character in "\n\t"))), ""):
+        if strange := next(
+            (character for character in text if not (character.isascii() and (character.isprintable() or character in "\n\t"))), ""
+        ):
             raise ActionError(f"{strange!r} cannot be typed on this machine: only ASCII characters can.")
         if len(text) > LONGEST:
             raise ActionError(f"{len(text):,} characters are too many to type at once; at most {LONGEST:,}.")

@@ -14,7 +14,7 @@ from typing import Any
 from evals import start_files
 from evals.base import EvalError, Task
 from evals.checks.apps import missing
-from evals.checks.benchmark import FileBenchmark, chosen, no_seeds, refusal
+from evals.checks.benchmark import FileBenchmark, chosen, no_seeds, on_desktop, refusal
 from evals.checks.task import load_all
 from evals.desktop_scripts import SCRIPTS, SIZE
 from evals.scripts import PROMPT, Script
@@ -31,12 +31,13 @@ class DesktopSuite(FileBenchmark):
         return Script(env, SCRIPTS[task.id])
 
 
-def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True) -> DesktopSuite:
+def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True, environment: str = "desktop") -> DesktopSuite:
     """The tasks named, or all whose programs are installed. headless is no choice here: displays are virtual.
 
     Raises EvalError when there is no such task, or when a program of one that was named is missing, and for seeds.
     """
     no_seeds(seeds, "desktop")
+    on_desktop(environment, "desktop")
     wanted = chosen(load_all(FOLDER), tasks, "desktop")
     files = Path(tempfile.mkdtemp(prefix="glimpse-start-files-"))
     start_files.write(files)

@@ -82,7 +82,7 @@ SCRIPTS: Mapping[str, Sequence[Tool | When]] = {
     ],
     "gimp-mirror": [*gimp("flip image horizontally"), *WRITTEN],
     "gimp-grey": [*gimp("grayscale"), *WRITTEN],
-    "gimp-scale": [*gimp("scale image"), When("Scale Image", text("120\t")), *keys("enter"), Wait(seconds=1), *WRITTEN],
+    "gimp-scale": [*gimp("scale image"), When("Scale Image", text("120\t")), *keys("alt+s"), Wait(seconds=1), *WRITTEN],
     "pdf-code": [text("nn"), FocusWindow(window="Terminal"), text("echo 7419 > ~/code.txt\n"), SAVED],
     "settings-buttons": [at(700, 212), at(391, 336), at(878, 595), SAVED],
     "impossible-version": [Fail(reason="There is no Python 4.")],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evals.base import EvalError
 from evals.checks.apps import missing
-from evals.checks.benchmark import FileBenchmark, chosen, no_seeds, refusal
+from evals.checks.benchmark import FileBenchmark, chosen, no_seeds, on_desktop, refusal
 from evals.checks.task import load_all
 
 STEPS = 100
@@ -24,7 +24,7 @@ FOLDER, SERVER = "GLIMPSE_OSWORLD", "GLIMPSE_OSWORLD_SERVER"
 
 def make(
     *, tasks: Sequence[str] = (), seeds: Sequence[int] = (), folder: str | Path = "", files: str | Path = "", server: str = "",
-    headless: bool = True,
+    headless: bool = True, environment: str = "desktop",
 ) -> FileBenchmark:  # fmt: skip
     """The tasks that can be run; those named, or all. headless is no choice here: displays are virtual.
 
@@ -33,6 +33,7 @@ def make(
     Raises EvalError when there is no folder, no such task, or a task that was named cannot be run.
     """
     no_seeds(seeds, "osworld")
+    on_desktop(environment, "osworld")
     place = Path(folder or os.environ.get(FOLDER, ""))
     if not (folder or os.environ.get(FOLDER)) or not place.is_dir():
         raise EvalError(f"OSWorld's task files are not here: name the folder evaluation_examples/examples of its repository in ${FOLDER}.")

@@ -8,9 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from environments.base import Desktop, Environment
-from model.base import Completion, GenerationConfig, Message, ModelError
+from evals.base import Benchmark, EvalError, Scripted
+from evals.runner import PerEpisode
+from model.base import Completion, GenerationConfig, Message, Model, ModelError
 from tools import native_actions
 from tools.base import Tool
 from tools.control import Done
@@ -57,6 +60,15 @@ class Script:
                 raise ModelError(f"The script waits for the window {window!r}; the one in front is {there}.")
             time.sleep(0.05)
         self._env.observe()  # a window that has just come may still be drawing itself
+
+
+def stand_in(agent: Literal["oracle", "null"], benchmark: Benchmark) -> tuple[Model | PerEpisode, str]:
+    """Who acts instead of a model, and the protocol it writes in. Raises EvalError when the benchmark has no oracle."""
+    if agent == "null":
+        return Null(), PROMPT
+    if not isinstance(benchmark, Scripted):
+        raise EvalError(f"{benchmark.name} has no oracle.")
+    return PerEpisode("oracle", benchmark.oracle), benchmark.oracle_prompt
 
 
 class Null:

@@ -103,3 +103,8 @@ def refusal(task: TaskFile, files: Path, missing: Sequence[str]) -> str:
 def no_seeds(seeds: Sequence[int], benchmark: str) -> None:
     if seeds:
         raise EvalError(f"{benchmark} has no seeds: each task is one episode.")
+
+
+def on_desktop(environment: str, benchmark: str) -> None:
+    if environment != "desktop":
+        raise EvalError(f"{benchmark} is on a desktop, not in {environment!r}.")

@@ -79,7 +79,9 @@ def read_book(file: Path | None) -> Book | None:
     sheets = {}
     for sheet in book.iter(f"{S}sheet"):
         root = part_of(file, f"xl/{targets.get(local(sheet.attrib).get('id', ''), '')}")
-        sheets[sheet.attrib["name"]] = {} if root is None else {cell.attrib.get("r", ""): _cell(cell, shared) for cell in root.iter(f"{S}c")}
+        sheets[sheet.attrib["name"]] = (
+            {} if root is None else {cell.attrib.get("r", ""): _cell(cell, shared) for cell in root.iter(f"{S}c")}
+        )
     return Book(sheets)
 
 

@@ -105,8 +105,7 @@ class VmScreenSize(Getter):
 
 
 KINDS: dict[str, type[Getter]] = {
-    kind.type: kind
-    for kind in (Rule, VmFile, CacheFile, VmCommandLine, VmCommandError, GimpConfigFile, VlcConfig, VmScreenSize)
+    kind.type: kind for kind in (Rule, VmFile, CacheFile, VmCommandLine, VmCommandError, GimpConfigFile, VlcConfig, VmScreenSize)
 }
 
 

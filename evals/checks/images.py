@@ -33,12 +33,12 @@ def check_image_mode(result: Path | None, rules: Any) -> float:
     return float(image is not None and image.mode in of_rule(rules, "modes"))
 
 
-def check_image_same(result: Path | None, expected: Path | None, *, grey: bool = False) -> float:
-    """Our own: two pictures of one size that show the same; grey: but for their colours."""
+def check_image_same(result: Path | None, expected: Path | None, *, grey: bool = False, within: float = ALIKE) -> float:
+    """Our own: two pictures of one size that show the same; grey: but for their colours. within: as ALIKE (ways to grey differ more)."""
     image, original = _opened(result), _opened(expected)
     if image is None or original is None:
         return 0.0
-    return float(_alike(image.convert("L"), original.convert("L")) if grey else _alike(image, original))
+    return float(_alike(image.convert("L"), original.convert("L"), within) if grey else _alike(image, original, within))
 
 
 def _opened(file: Path | None) -> Image.Image | None:
@@ -52,11 +52,11 @@ def _opened(file: Path | None) -> Image.Image | None:
     return image
 
 
-def _alike(one: Image.Image, other: Image.Image) -> bool:
+def _alike(one: Image.Image, other: Image.Image, within: float = ALIKE) -> bool:
     if one.size != other.size:
         return False
     difference = ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean
-    return max(difference) <= ALIKE
+    return max(difference) <= within
 
 
 METRICS = (check_image_size, check_image_mirror, check_image_mode, check_image_same)

@@ -138,7 +138,9 @@ class LocalMachine:
     def _words(self, command: Command, shell: bool) -> list[str]:
         text = command if isinstance(command, str) else shlex.join(command) if shell else ""
         if shell and any(killer in text for killer in ("pkill", "killall")):
-            raise EnvironmentFault("The task would end programs by name from a shell, beyond its own display: run it on an OSWorld machine.")
+            raise EnvironmentFault(
+                "The task would end programs by name from a shell, beyond its own display: run it on an OSWorld machine."
+            )
         words = ["/bin/sh", "-c", text] if shell else shlex.split(command) if isinstance(command, str) else list(command)
         return [self._located(word) for word in words]
 

@@ -225,5 +225,3 @@ def _filled(command: Command, size: tuple[int, int]) -> Command:
 
 def _last(url: str) -> str:
     return url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-
-

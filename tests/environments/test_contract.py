@@ -13,7 +13,7 @@ from environments import make, names
 from environments.base import ActionError, Environment, EnvironmentFault, Observation, Point
 
 OPTIONS: dict[str, dict[str, Any]] = {"static": {"image": Image.new("RGBA", (320, 200), "teal")}}
-NEEDS_A_SCREEN = {"desktop"}
+NEEDS_A_SCREEN = {"desktop", "osworld"}
 
 
 @pytest.fixture(scope="module", params=names())
