@@ -61,7 +61,9 @@ SCRIPTS: Mapping[str, Sequence[Tool | When]] = {
     "files-move": [*selected("report"), *keys("ctrl+x", "ctrl+l"), text(f"{HOME}/Archive\n"), When("Archive", Key(keys="ctrl+v")), SAVED],
     "files-delete": [*selected("draft"), *keys("shift+delete"), Wait(seconds=0.5), *keys("enter"), SAVED],
     "text-append": [*keys("ctrl+end"), text("Buy bread\n"), *keys("ctrl+s"), SAVED],
-    "text-new": [text("Zürich – 7 °C"), *keys("ctrl+s"), When("Save As", Key(keys="ctrl+a")), text(f"{HOME}/weather.txt"), SAVED, *keys("enter"), SAVED],
+    "text-new": [
+        text("Zürich – 7 °C"), *keys("ctrl+s"), When("Save As", Key(keys="ctrl+a")), text(f"{HOME}/weather.txt"), SAVED, *keys("enter"), SAVED,
+    ],
     "text-replace": [
         *keys("ctrl+r"), When("Find and Replace", text("Monday")), *keys("tab"), text("Thursday"), *keys("alt+a", "alt+r"), SAVED,
         FocusWindow(window="meeting.txt"), *keys("ctrl+s"), SAVED,
@@ -72,7 +74,8 @@ SCRIPTS: Mapping[str, Sequence[Tool | When]] = {
     "calc-total": [*cell(5, 1, "=SUM(B2:B5)"), *kept("budget.xlsx")],
     "calc-correct": [*cell(2, 1, "9"), *cell(4, 0, "Figs"), *cell(4, 1, "4"), *kept("stock.xlsx")],
     "calc-csv": [
-        *keys("ctrl+shift+s"), When("Save", Key(keys="ctrl+a")), text(f"{HOME}/stock.csv\n"), When("Confirm File Format", Key(keys="enter")),
+        *keys("ctrl+shift+s"), When("Save", Key(keys="ctrl+a")), text(f"{HOME}/stock.csv\n"),
+        When("Confirm File Format", Key(keys="enter")),
         When("Export Text File", Key(keys="enter")), SAVED,
     ],
     "writer-append": [*keys("ctrl+end"), text("\nBring a lantern."), *kept("invitation.docx")],

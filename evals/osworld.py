@@ -1,4 +1,4 @@
-"""OSWorld: tasks on a desktop, scored by what they leave behind (Xie et al. 2024, arXiv:2404.07972; github.com/xlang-ai/OSWorld, Apache-2.0).
+"""OSWorld: tasks on a desktop, scored by what they leave behind (arXiv:2404.07972; github.com/xlang-ai/OSWorld, Apache-2.0).
 
 Its task files are read as they are. On a machine with its server (`server`) that is the benchmark itself, as far as its checkers are here;
 on a virtual display of this computer it is those tasks whose programs are installed, which is not to be compared with published numbers.

@@ -1,6 +1,6 @@
 """Two models that look at nothing: a script of actions, written for one task, and one that only says that it is done.
 
-A script shows that a task can be done with the actions there are; the other that it is not done already. Scores say how good a benchmark is.
+A script shows that a task can be done with the actions there are; the other that it is not done already. They judge the benchmark.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def talk(slides: Sequence[str]) -> bytes:
     files = "".join(f'<manifest:file-entry manifest:full-path="{path}" manifest:media-type="{media}"/>' for path, media in entries)
     return _zipped({
         "mimetype": kind, "content.xml": _XML + content, "styles.xml": _XML + styles,
-        "META-INF/manifest.xml": f'{_XML}<manifest:manifest xmlns:manifest="{ns}:manifest:1.0" manifest:version="1.3">{files}</manifest:manifest>',
+        "META-INF/manifest.xml": f'{_XML}<manifest:manifest xmlns:manifest="{ns}:manifest:1.0" manifest:version="1.3">'
+        f'{files}</manifest:manifest>',
     })  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def _lines(*lines: str) -> bytes:
 
 def files() -> dict[str, bytes]:
     """Every start file by its name."""
-    budget = [["Item", "Cost"], ["Rent", 850.0], ["Food", 320.5], ["Travel", 129.5], ["Phone", 20.0], ["Total"]]
+    budget: list[list[str | float]] = [["Item", "Cost"], ["Rent", 850.0], ["Food", 320.5], ["Travel", 129.5], ["Phone", 20.0], ["Total"]]
     return {
         "draft.txt": _lines("First thoughts on the garden."),
         "report.csv": _lines("month,sales", "January,120", "February,95", "March,143"),

@@ -100,8 +100,8 @@ def _cell(cell: Element, shared: list[str]) -> Cell:
 def compare_table(result: Path | None, expected: Any = None, *, rules: list[dict[str, Any]]) -> float:
     """An .xlsx file keeps every rule: 1, else 0. Rules by type, of those OSWorld has:
 
-    sheet_name: the names are those of `names`, in order (where OSWorld compares two files; here they stand in the rule).
-    check_cell: in the sheet `sheet_idx` the cell `coordinate` has `props`: value, or formula, each {"method": eq | ne | re | approx:δ, "ref"}.
+    check_cell: in the sheet `sheet_idx` the cell `coordinate` has `props`: value, or formula, each {"method", "ref"}; the method is eq, ne,
+    re or approx:δ. Our own is sheet_names: the sheets have the `names` of the rule, in order.
     """
     book = read_book(result)
     return float(book is not None and all(_keeps(book, rule) for rule in rules))
@@ -109,7 +109,7 @@ def compare_table(result: Path | None, expected: Any = None, *, rules: list[dict
 
 def _keeps(book: Book, rule: dict[str, Any]) -> bool:
     kind = of_rule(rule, "type")
-    if kind == "sheet_name":
+    if kind == "sheet_names":
         return list(book.sheets) == list(of_rule(rule, "names"))
     if kind != "check_cell":
         raise EnvironmentFault(f"The episode cannot be judged: compare_table has no rule {kind!r} here.")

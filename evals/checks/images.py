@@ -14,11 +14,13 @@ ALIKE = 3.0
 
 
 def check_image_size(result: Path | None, rules: Any) -> float:
-    """Pixels: `width` and `height`, each where the rule names it."""
+    """Pixels: `width` and `height`, each where the rule names it; with `ignore_transparent` of the part that is not transparent."""
     image = _opened(result)
     if image is None:
         return 0.0
-    return float(of_rule(rules, "width", image.width) == image.width and of_rule(rules, "height", image.height) == image.height)
+    if of_rule(rules, "ignore_transparent", False):
+        image = image.crop(image.convert("RGBA").getchannel("A").getbbox())
+    return float(all(of_rule(rules, side, None) in (None, getattr(image, side)) for side in ("width", "height")))
 
 
 def check_image_mirror(result: Path | None, expected: Path | None) -> float:

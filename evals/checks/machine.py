@@ -88,7 +88,7 @@ class LocalMachine:
             return Ran("", f"{words[0]} took longer than {BOUND:g} s", 124)
         except OSError as error:
             return Ran("", f"{words[0]}: {error.strerror}", 127)
-        return Ran(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.returncode)
+        return Ran(self._theirs(done.stdout).decode(errors="replace"), done.stderr.decode(errors="replace"), done.returncode)
 
     def launch(self, command: Command, *, shell: bool = False) -> None:
         words = self._words(command, shell)
@@ -105,9 +105,14 @@ class LocalMachine:
 
     def read(self, path: str) -> bytes | None:
         try:
-            return self._place(path).read_bytes()
+            data = self._place(path).read_bytes()
         except OSError:
             return None
+        return data if b"\0" in data else self._theirs(data)
+
+    def _theirs(self, text: bytes) -> bytes:
+        """Text that names the home folder as task files do: settings and outputs are compared with what stands there."""
+        return text.replace(str(self._display.home).encode(), THEIR_HOME.encode())
 
     def write(self, path: str, data: bytes) -> None:
         place = self._place(path)

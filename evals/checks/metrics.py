@@ -1,4 +1,4 @@
-"""Metrics of task files: what was found, what was expected, a score in [0, 1]. Named as OSWorld's where they mean the same; the code is ours.
+"""Metrics of task files: what was found, what was expected, a score in [0, 1]. Named as OSWorld's where they mean the same; our own code.
 
 A metric takes what the result's getter gave, then, where the task has one, what the expected one gave, then the task's options by name.
 None, or a file that is not what it should be, scores 0. Text and settings are judged here; pictures and documents in files of their own.
@@ -161,8 +161,9 @@ def _folded(text: str, blanks: bool, case: bool) -> str:
 
 
 def _json(file: Path | None) -> Any:
+    """None when it is none. Lines that are comments are allowed, as VS Code writes them."""
     try:
-        return None if file is None else json.loads(_text(file))
+        return None if file is None else json.loads(re.sub(r"(?m)^\s*//.*$", "", _text(file)))
     except ValueError:
         return None
 
@@ -170,8 +171,9 @@ def _json(file: Path | None) -> Any:
 METRICS: dict[str, Metric] = {
     metric.__name__: metric
     for metric in (
-        exact_match, match_in_list, check_include_exclude, check_list, file_contains, compare_text_file, compare_config, check_config_status,
-        check_json_settings, check_json_keybindings, is_extension_installed, check_auto_saving_time, is_utc_0, check_gnome_favorite_apps,
+        exact_match, match_in_list, check_include_exclude, check_list, file_contains, compare_text_file, compare_config,
+        check_config_status, check_json_settings, check_json_keybindings, is_extension_installed, check_auto_saving_time, is_utc_0,
+        check_gnome_favorite_apps,
         is_vlc_recordings_folder, check_key_values, *images.METRICS, *documents.METRICS,
     )
 } | {

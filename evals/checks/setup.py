@@ -130,7 +130,7 @@ class DistantFile(Strict):
 
 
 class Download(Setup):
-    """Start files that OSWorld loads from the web; here they have to lie in the folder of start files already, under the URL's last name."""
+    """Start files that OSWorld loads from the web; here they have to be in the folder of start files, under the URL's last name."""
 
     type = "download"
     files: tuple[DistantFile, ...]

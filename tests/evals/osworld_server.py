@@ -45,8 +45,8 @@ class OsworldServer:
             def _upload(self, body: bytes) -> None:
                 head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
                 form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-                parts = {str(part.get_param("name", header="content-disposition")): part for part in form.iter_parts()}  # type: ignore[attr-defined]
-                Path(parts["file_path"].get_content().strip()).write_bytes(parts["file_data"].get_payload(decode=True))
+                parts = {str(part.get_param("name", header="content-disposition")): part for part in form.iter_parts()}
+                Path(parts["file_path"].get_content().strip()).write_bytes(bytes(parts["file_data"].get_payload(decode=True) or b""))
                 self._answer(200, b"File Uploaded")
 
             def _run(self, asked: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -32,9 +33,10 @@ def test_every_task_is_supported_and_has_a_script(tmp_path: Path) -> None:
 
 
 def test_an_unknown_task_a_seed_and_another_environment_are_refused() -> None:
-    for wrong in ({"tasks": ["fly"]}, {"seeds": [1]}, {"environment": "browser"}):
+    mistakes: tuple[dict[str, Any], ...] = ({"tasks": ["fly"]}, {"seeds": [1]}, {"environment": "browser"})
+    for wrong in mistakes:
         with pytest.raises(EvalError, match="desktop"):
-            make_benchmark("desktop", **wrong)  # type: ignore[arg-type]
+            make_benchmark("desktop", **wrong)
 
 
 @pytest.mark.parametrize("name", IN_TESTS)
@@ -45,8 +47,9 @@ def test_the_script_does_the_task_and_nothing_does_not(name: str, tmp_path: Path
     benchmark = make_benchmark("desktop", tasks=[name])
     assert isinstance(benchmark, Scripted)
     successes = {}
-    for agent in ("oracle", "null"):
-        actor, prompt = stand_in(agent, benchmark)  # type: ignore[arg-type]
+    agents: tuple[Literal["oracle"], Literal["null"]] = ("oracle", "null")
+    for agent in agents:
+        actor, prompt = stand_in(agent, benchmark)
         summary = run(benchmark, actor, tmp_path / agent, Plan(prompt))
         assert summary.errors == 0, summary
         successes[agent] = summary.successes

@@ -154,7 +154,7 @@ def test_metrics_of_documents_read_what_is_written(tmp_path: Path) -> None:
     start_files.write(tmp_path)
     cell = {"type": "check_cell", "sheet_idx": 0, "coordinate": "B3", "props": {"value": {"method": "eq", "ref": 7}}}
     stock = tmp_path / "stock.xlsx"
-    assert score("compare_table", stock, rules=[cell, {"type": "sheet_name", "names": ["Data"]}]) == 1
+    assert score("compare_table", stock, rules=[cell, {"type": "sheet_names", "names": ["Data"]}]) == 1
     assert score("compare_table", stock, rules=[cell | {"coordinate": "B4"}]) == 0
     assert score("check_docx_paragraphs", tmp_path / "notice.docx", {"expected": ["House rules"]}) == 0
     assert score("check_docx_bold", tmp_path / "notice.docx", {"bold": []}) == 1
