@@ -3,8 +3,8 @@
 The real loop on an application-like page (a tool bar, a side bar, a table of 200 rows, a form) at 1280×720 in a real Chromium: every step
 looks, renders the prompt, reads a scripted reply, clicks a row, waits for the page to settle and records. Beside it, in the same run and
 on the same page, bare playwright loops that only click and capture. On a desktop: the same loop on a virtual display of that size, whose
-screen is full of text and stays still; beside it pyautogui.screenshot and click as they come. Times are of this machine: compare within one
-run.
+screen is full of text and stays still; beside it pyautogui's own click and screenshot (which needs scrot) as they come. Times are of this
+machine: compare within one run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ for step in range(int(sys.argv[1])):
     times.append((time.perf_counter() - began) * 1000)
 print(json.dumps(times))
 """
-LOOK = ("settle", "capture", "decode")
+LOOK = ("settle", "capture", "decode", "encode")
 PHASES = (*LOOK, "render", "read", "act", "record")
 
 

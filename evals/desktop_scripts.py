@@ -62,7 +62,8 @@ SCRIPTS: Mapping[str, Sequence[Tool | When]] = {
     "files-delete": [*selected("draft"), *keys("shift+delete"), Wait(seconds=0.5), *keys("enter"), SAVED],
     "text-append": [*keys("ctrl+end"), text("Buy bread\n"), *keys("ctrl+s"), SAVED],
     "text-new": [
-        text("Zürich – 7 °C"), *keys("ctrl+s"), When("Save As", Key(keys="ctrl+a")), text(f"{HOME}/weather.txt"), SAVED, *keys("enter"), SAVED,
+        text("Zürich – 7 °C"), *keys("ctrl+s"), When("Save As", Key(keys="ctrl+a")), text(f"{HOME}/weather.txt"), SAVED,
+        *keys("enter"), SAVED,
     ],
     "text-replace": [
         *keys("ctrl+r"), When("Find and Replace", text("Monday")), *keys("tab"), text("Thursday"), *keys("alt+a", "alt+r"), SAVED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +28,9 @@ KIOSK = (
     "--disable-background-networking", "--no-first-run", "--no-default-browser-check", "--hide-crash-restore-bubble",
 )  # fmt: skip
 """A window that is nothing but its page, drawn as a page without a window is."""
+
+
+_PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
 class PageEnvironment(ABC):
@@ -52,8 +56,15 @@ class PageEnvironment(ABC):
         """Open the page; nothing to do when that has just been done."""
         if self._start is None:
             self.open()
+            self._shown()
             self._start = self.observe()
         return self._start
+
+    def _shown(self) -> None:
+        """On a desktop: wait until the page is painted, the pointer out of the way, where the episode before has not left it."""
+        if self.screen is not self.browser:
+            self.browser.evaluate(_PAINTED)
+            self.screen.move(Point(*(round(SCALE * side) - 1 for side in REGION)))
 
     def observe(self) -> Observation:
         return self.screen.observe()
@@ -122,7 +133,8 @@ class PageBenchmark:
         if self._browser is None:
             headless, options = self._headless, BrowserOptions()
             if self._surface == "desktop":
-                headless, options = False, BrowserOptions(flags=KIOSK, in_window=True, env=self._display())
+                env = self._display()
+                headless, options = False, BrowserOptions(flags=KIOSK, in_window=True, env=env, profile=Path(env["HOME"]) / "chromium")
             self._browser = BrowserEnvironment(
                 "about:blank", viewport=VIEWPORT, scale=SCALE, region=REGION, headless=headless, options=options
             )

@@ -25,6 +25,9 @@ from environments.desktop.windows import Window
 
 LONGEST = 200_000
 """Characters that are typed in one action."""
+REACTION = 0.02
+"""Seconds a program is given, after an action, to show anything at all."""
+GONE = "The display has ended or does not answer any more; reset() opens one anew."
 START_BOUND = 30.0
 """Seconds the programs named by `start` have to show a window."""
 
@@ -74,8 +77,9 @@ class DesktopEnvironment:
 
     def reset(self) -> Observation:
         """Look at the screen; a virtual display is started over if an episode has begun on it. Raises EnvironmentFault without a screen."""
-        if self._session is not None and (self._virtual is None or not self._begun):
-            self._session.release()
+        here = self._session
+        if here is not None and not here.gone and (self._virtual is None or (self._virtual.alive and not self._begun)):
+            here.release()
         else:
             self._open()
         self._begun = True
@@ -112,7 +116,7 @@ class DesktopEnvironment:
         hot_key = self._virtual is None if self._options.hot_key is None else self._options.hot_key
         try:
             env = self._virtual.env if self._virtual else os.environ | {"DISPLAY": display} if display else None
-            self._session = Session(display, self._monitor, self._region, env, hot_key)
+            self._session = Session(display, self._monitor, self._region, env, hot_key, alone=self._virtual is not None)
         except BaseException:
             self.close()
             raise
@@ -122,21 +126,23 @@ class DesktopEnvironment:
         here, notices = self._here(), []
         began = time.perf_counter()
         with self._guarded():
-            if self._acted and not here.eyes.settle(self._options.settle_timeout):
+            if not here.eyes.settle(self._options.settle_timeout, REACTION if self._acted else 0.0):
                 notices.append("The screen has not come to rest yet.")
             settled = time.perf_counter()
             screenshot = here.eyes.look()
-            self._timings = {"settle": settled - began, "capture": time.perf_counter() - settled}
+            captured = time.perf_counter()
+            png = here.eyes.png(screenshot)
+        self._timings = {"settle": settled - began, "capture": captured - settled, "encode": time.perf_counter() - captured}
         self._acted = False
         if screenshot.getbbox() is None:
             notices.append("The screen is all black: it may be locked or switched off.")
-        return Observation(screenshot, notices=tuple(notices))
+        return Observation(screenshot, notices=tuple(notices), png=png)
 
     _timings: Mapping[str, float] = {}
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds the last look took to settle and to capture."""
+        """Seconds the last look took to settle, to capture and to encode."""
         return dict(self._timings)
 
     def zoom(self, box: Box) -> Image.Image:
@@ -248,22 +254,18 @@ class DesktopEnvironment:
     def _guarded(self) -> Iterator[Session]:
         """Errors of a display that has gone as ours; what is held is released whatever goes wrong."""
         here = self._here()
+        if here.gone or (self._virtual is not None and not self._virtual.alive):
+            here.gone = True
+            raise EnvironmentFault(GONE)
         try:
             yield here
         except ActionError:
             raise
-        except Stopped:
-            here.release()
-            raise
-        except EnvironmentFault:
-            here.release()
-            raise
         except Exception as error:
+            here.gone = not (isinstance(error, Stopped) or here.answers())
             here.release()
-            if self._virtual is not None and not self._virtual.alive:
-                raise EnvironmentFault("The virtual display has ended; reset() starts a new one.") from error
-            if _of_the_display(error):
-                raise EnvironmentFault(f"The display does not answer any more ({type(error).__name__}): {error}") from error
+            if here.gone:
+                raise EnvironmentFault(GONE) from error
             raise
 
     @contextmanager
@@ -297,7 +299,3 @@ def _split(command: str) -> list[str]:
     if not words:
         raise ActionError("Name a program to open.")
     return words
-
-
-def _of_the_display(error: Exception) -> bool:
-    return isinstance(error, OSError) or type(error).__module__.startswith("Xlib")

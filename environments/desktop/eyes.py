@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -12,8 +11,6 @@ from environments.base import Box, EnvironmentFault
 from environments.desktop.connection import variables
 from environments.desktop.screen import Area, Screen
 
-REACTION = 0.02
-"""Seconds a program is given to show anything at all."""
 QUIET = 0.02
 """Seconds without a change after which a screen that has moved counts as still: longer than a frame of 60 a second."""
 PAUSE = 0.004
@@ -53,14 +50,21 @@ class Eyes:
         self._last = shot.bgra
         return _image(shot)
 
+    @staticmethod
+    def png(screenshot: Image.Image) -> bytes:
+        """Rows as they are, deflated: three times faster than Pillow's, and no larger, for what screens show."""
+        from mss.tools import to_png
+
+        return to_png(screenshot.tobytes(), screenshot.size, level=1) or b""
+
     def part(self, area: Area) -> Image.Image:
         """A piece of the desktop at full resolution."""
         return _image(self._grab(area))
 
-    def settle(self, bound: float, busy: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until the screen rests, at most so many seconds; whether it does.
+    def settle(self, bound: float, reaction: float) -> bool:
+        """Wait until the screen rests, at most `bound` seconds; whether it does.
 
-        A screen that is as it was when last looked at is given the time of a reaction, or until nothing is busy any more.
+        A screen that is as it was when last looked at is given `reaction` seconds to change.
         """
         began = changed = time.monotonic()
         before = last = self._last
@@ -71,7 +75,7 @@ class Eyes:
                 last, changed = now, moment
             waited = moment - began
             if last == before:
-                if waited >= REACTION and not busy():
+                if waited >= reaction:
                     return True
             elif moment - changed >= QUIET:
                 return True

@@ -28,6 +28,8 @@ SPREAD = 0.02
 """Seconds programs are given to hear of new keys."""
 NO_SYMBOL = 0
 UNICODE = 0x01000000
+MEDIA = 0x10080000
+"""Keysyms from here on are those of XF86keysym.h: volume, brightness, mail."""
 CONTROL, ALT, META, LOCK = 1 << 2, 1 << 3, 1 << 6, 1 << 1
 
 
@@ -37,9 +39,13 @@ def keysym(character: str) -> int:
 
 
 class Keyboard:
-    """Keys of one display. connection: an open Xlib display. check: raises when a person wants all this to stop."""
+    """Keys of one display.
 
-    def __init__(self, connection: Any, check: Callable[[], None]) -> None:
+    connection: an open Xlib display. check: raises when a person wants all this to stop. alone: nobody has a keyboard there, so that keys
+    for volume, brightness and the like are spare as well.
+    """
+
+    def __init__(self, connection: Any, check: Callable[[], None], alone: bool = False) -> None:
         from Xlib import XK
         from Xlib.ext import xtest
 
@@ -49,7 +55,10 @@ class Keyboard:
         info = connection.display.info
         self._first, self._count = info.min_keycode, info.max_keycode - info.min_keycode + 1
         self._keys: dict[int, tuple[int, bool]] = {}
-        self._own: dict[int, int] = {}  # keysym → spare keycode that this put it on, the oldest first
+        self._alone = alone
+        self._before: dict[int, list[int]] = {}  # keycode → what it gave before it was used as a spare one
+        self._own: dict[int, int] = {}  # keysym → spare keycode that this put it on, the one pressed longest ago first
+        self._pressed: dict[int, float] = {}  # when each of those was pressed last
         self._spare: list[int] = []
         self._rows: list[list[int]] = []
         self.held: list[str] = []
@@ -60,7 +69,7 @@ class Keyboard:
         self._rows = [list(symbols) for symbols in self._display.get_keyboard_mapping(self._first, self._count)]
         for offset, symbols in enumerate(self._rows):
             code, used = self._first + offset, [symbol for symbol in symbols if symbol != NO_SYMBOL]
-            if not used:
+            if all(symbol >= MEDIA for symbol in used) if self._alone else not used:
                 self._spare.append(code)
             for level in (0, 1):
                 if level < len(symbols) and symbols[level] != NO_SYMBOL:
@@ -83,6 +92,10 @@ class Keyboard:
                 for symbol in batch:
                     self._stroke(*self._keys[symbol])
                 self._display.sync()
+                for symbol in batch:
+                    if symbol in self._own:
+                        self._own[symbol] = self._own.pop(symbol)
+                        self._pressed[symbol] = time.monotonic()
 
     def _batches(self, symbols: Sequence[int]) -> Iterator[list[int]]:
         """In order, no more in one than there are spare keys for. Asked for anew when the one before has been typed."""
@@ -109,9 +122,7 @@ class Keyboard:
             return
         if not self._spare and not self._own:
             raise ActionError("The keyboard has no spare key for characters its layout lacks: paste the text instead.")
-        if len(missing) > len(self._spare):
-            time.sleep(REUSE)
-        changed = []
+        changed, free = [], 0.0
         for symbol in missing:
             if self._spare:
                 code = self._spare.pop()
@@ -119,10 +130,13 @@ class Keyboard:
                 oldest = next(known for known in self._own if known not in symbols)
                 code = self._own.pop(oldest)
                 self._keys.pop(oldest, None)
+                free = max(free, self._pressed.pop(oldest, 0.0) + REUSE)
             row = self._rows[code - self._first]
+            self._before.setdefault(code, list(row))
             row[:] = [symbol] * min(2, len(row)) + [NO_SYMBOL] * (len(row) - 2)
             self._own[symbol], self._keys[symbol] = code, (code, False)
             changed.append(code)
+        time.sleep(max(0.0, free - time.monotonic()))
         self._rewrite(changed)
         time.sleep(SPREAD)
 
@@ -209,8 +223,8 @@ class Keyboard:
     def restore(self) -> None:
         """Give the spare keys back as they were."""
         self._read()
-        if self._own:
-            for code in self._own.values():
-                self._rows[code - self._first][:] = [NO_SYMBOL] * len(self._rows[0])
-            self._rewrite(list(self._own.values()))
-            self._own = {}
+        if self._before:
+            for code, row in self._before.items():
+                self._rows[code - self._first] = row
+            self._rewrite(list(self._before))
+            self._before, self._own = {}, {}

@@ -20,12 +20,16 @@ from environments.desktop.windows import Windows
 
 class Session:
     """display: of X, None where the system has none. env: variables of its programs, None for this process's own.
+    alone: nobody else uses it.
 
     Raises EnvironmentFault when there is no such screen.
     """
 
-    def __init__(self, display: str | None, monitor: int, region: Box | None, env: Mapping[str, str] | None, hot_key: bool) -> None:
+    def __init__(
+        self, display: str | None, monitor: int, region: Box | None, env: Mapping[str, str] | None, hot_key: bool, alone: bool
+    ) -> None:
         self.switch = KillSwitch()
+        self.gone = False  # the display: nothing more may be asked of it, Xlib 0.15 would wait for ever
         self._windows: Windows | None = None
         self._hot_key: HotKey | None = None
         self._connection: Any = open_display(display) if sys.platform == "linux" else None
@@ -37,7 +41,7 @@ class Session:
             if self._connection is None:
                 self.keyboard = NativeKeyboard(self.mouse.gui, self.switch.check)
             else:
-                self.keyboard = Keyboard(self._connection, self.switch.check)
+                self.keyboard = Keyboard(self._connection, self.switch.check, alone)
                 if hot_key:
                     self._hot_key = HotKey(open_display(display), self.switch.pull)
         except BaseException:
@@ -53,8 +57,20 @@ class Session:
             self._windows = Windows(self._display)
         return self._windows
 
+    def answers(self) -> bool:
+        """Whether the display is still there: a new connection is tried, an old one of Xlib 0.15 may fail in any way."""
+        if self._connection is None:
+            return True
+        try:
+            open_display(self._display).close()
+        except EnvironmentFault:
+            return False
+        return True
+
     def release(self) -> None:
         """Let go of every key and button. A display that has gone holds none."""
+        if self.gone:
+            return
         for hand in (self.__dict__.get("mouse"), self.__dict__.get("keyboard")):
             if hand is not None:
                 with suppress(Exception):
@@ -63,7 +79,7 @@ class Session:
     def close(self) -> None:
         """Whatever state the display is in."""
         self.release()
-        if "keyboard" in self.__dict__:
+        if "keyboard" in self.__dict__ and not self.gone:
             with suppress(Exception):
                 self.keyboard.restore()
         for opened in (self._hot_key, self.__dict__.get("eyes"), self._windows, self._connection):

@@ -12,7 +12,10 @@ from PIL import Image, ImageChops
 from environments import make, names
 from environments.base import ActionError, Environment, EnvironmentFault, Observation, Point
 
-OPTIONS: dict[str, dict[str, Any]] = {"static": {"image": Image.new("RGBA", (320, 200), "teal")}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "static": {"image": Image.new("RGBA", (320, 200), "teal")},
+    "desktop": {"display": "virtual", "size": (640, 480)},
+}
 NEEDS_A_SCREEN = {"desktop", "osworld"}
 
 

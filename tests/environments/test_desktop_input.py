@@ -6,25 +6,16 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from environments.base import ActionError, Point
 from environments.desktop import DesktopEnvironment
+from tests.environments.corpus import strings
 from tests.environments.desktops import desktop, need_program, probe, until
-
-TEXTS = {
-    "ascii": 'The quick brown fox! <jumps> over @the "lazy" dog\'s {tail} ~ `1+1=2` \\ | ^ _',
-    "lines and tabs": "one\ttwo\nthree\n\n\tfour",
-    "Latin": "Größe naïve façade Ærøskøbing ¿señor? £5 €7 ½ ©",
-    "Greek and Cyrillic": "Γειά σου Κόσμε Привет, мир",
-    "East Asian": "你好世界 こんにちは 안녕하세요",
-    "right to left": "שלום עולם مرحبا بالعالم",
-    "combining": "e\u0301 a\u0308o\u0302 n\u0303",
-    "symbols": "→ ∑ √ ∞ ≠ “quoted” – — …",
-}
-ASTRAL = "😀🎉 𝒳 🇩🇪 👩‍💻"
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +36,29 @@ def typed(env: DesktopEnvironment, toolkit: str, text: str, file: Path) -> str:
     return found
 
 
+def lost(wanted: str, found: str) -> list[tuple[str, str]]:
+    return [pair for pair in zip_longest(wanted.split("\n"), found.split("\n"), fillvalue="") if pair[0] != pair[1]]
+
+
 @pytest.mark.parametrize("toolkit", ["gtk", "qt", "tk"])
-def test_any_text_arrives_as_it_was_typed(env: DesktopEnvironment, toolkit: str, tmp_path: Path) -> None:
-    """Tk 8.6 keeps no characters beyond the basic plane, so it is not asked for them."""
-    text = "\n".join([*TEXTS.values(), *([ASTRAL] if toolkit != "tk" else [])])
-    assert typed(env, toolkit, text, tmp_path / "text") == text
+def test_two_hundred_strings_of_all_kinds_arrive_as_they_were_typed(env: DesktopEnvironment, toolkit: str, tmp_path: Path) -> None:
+    """Tk 8.6 keeps no character beyond the basic plane (TCL_UTF_MAX is 3), so it is not asked for them."""
+    chosen = [text for text in strings() if toolkit != "tk" or max(text) <= "\uffff"]
+    assert len(chosen) > 150
+    text = "\n".join(["a\tb", *chosen])
+    assert lost(text, typed(env, toolkit, text, tmp_path / "text")) == []
 
 
-def test_any_text_arrives_in_a_terminal(env: DesktopEnvironment, tmp_path: Path) -> None:
+def test_two_hundred_strings_of_all_kinds_arrive_in_a_terminal(env: DesktopEnvironment, tmp_path: Path) -> None:
     need_program("xterm", "xterm")
-    file, text = tmp_path / "text", "\n".join([*(value for name, value in TEXTS.items() if "tabs" not in name), ASTRAL])
+    file, text = tmp_path / "text", "\n".join(strings())
     env.open_app(f"xterm -u8 -T probe -e sh -c 'stty -icanon -echo min 1; cat > {file}'")
     until(lambda: any("probe" in window.title for window in env.windows()) and file.exists(), "the terminal is there")
     env.focus_window("probe")
     env.type(text)
-    until(lambda: file.read_text(encoding="utf-8", errors="replace") == text, f"the text arrives, not {file.read_text(encoding='utf-8')!r}")
+    with suppress(AssertionError):
+        until(lambda: file.read_text(encoding="utf-8", errors="replace") == text, "the text arrives")
+    assert lost(text, file.read_text(encoding="utf-8", errors="replace")) == []
     env.close_window("probe")
 
 
@@ -108,8 +107,7 @@ def test_a_click_lands_on_its_pixel(toolkit: str, scale: float, tmp_path: Path) 
             env.click(point)
             until(lambda count=count: file.read_text().split()[2] == str(count), "the click arrives")  # type: ignore[misc]
             x, y, _ = (float(value) for value in file.read_text().split())
-            assert max(abs(x * scale - point.x), abs(y * scale - point.y)) <= (0 if scale == 1 else scale), (x, y, point)
-            time.sleep(0.0)
+            assert max(abs(x * scale - point.x), abs(y * scale - point.y)) <= (0 if scale == 1 else 1), (x, y, point)
 
 
 def test_a_click_in_a_corner_is_a_click(env: DesktopEnvironment, tmp_path: Path) -> None:
@@ -130,14 +128,13 @@ def test_a_click_on_a_second_monitor_or_in_a_region_lands_on_its_pixel(monitor: 
         assert whole.virtual is not None
         for name, place, output in (("left", "600/160x500/130+0+0", "screen"), ("right", "400/105x400/105+600+50", "none")):
             subprocess.run(["xrandr", "--setmonitor", name, place, output], check=True, env=whole.virtual.env)
-        file = tmp_path / "clicks"
-        probe(whole, "tk", "clicks", file)
-        whole.press("f11")
-        origin = {0: (0, 0), 1: (0, 0), 2: (600, 50)}[monitor]
+        file, source, origin = tmp_path / "clicks", random.Random(monitor), {0: (0, 0), 1: (0, 0), 2: (600, 50)}[monitor]
+        probe(whole, "tk", "cover", file)
         with DesktopEnvironment(display=whole.virtual.name, monitor=monitor, region=(10, 20, 209, 219)) as env:
-            seen = env.reset()
-            assert seen.screenshot.size == (200, 200)
-            before = int(file.read_text().split()[2])
-            env.click(Point(7, 190))
-            assert env._here().mouse.position() == (origin[0] + 17, origin[1] + 210)
-            assert before >= 0
+            assert env.reset().screenshot.size == (200, 200)
+            for count in range(1, 101):
+                point = Point(source.randrange(200), source.randrange(200))
+                env.click(point)
+                until(lambda count=count: file.read_text().split()[2] == str(count), "the click arrives")  # type: ignore[misc]
+                seen = [float(value) for value in file.read_text().split()[:2]]
+                assert seen == [origin[0] + 10 + point.x, origin[1] + 20 + point.y]

@@ -136,6 +136,15 @@ def test_metrics_of_text_and_settings(tmp_path: Path) -> None:
     assert score("check_gnome_favorite_apps", "no list", {"expected": []}) == 0
 
 
+def test_settings_of_vs_code_may_hold_comments(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('// mine\n{"a": 1, "b": "http://x//y"}')
+    assert score("check_json_settings", file, {"expected": {"b": "http://x//y"}}) == 1
+    assert score("check_json_settings", file, {"expected": {"a": 2}}) == 0
+    file.write_text("broken")
+    assert score("check_json_settings", file, {"expected": {}}) == 0
+
+
 def test_metrics_of_pictures(tmp_path: Path) -> None:
     picture, mirror, grey = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png"
     start_files.picture().save(picture)
@@ -231,6 +240,13 @@ def test_programs_are_started_brought_forward_closed_and_ended_on_this_display_o
 def test_a_task_s_python_has_pyautogui_and_acts_on_the_display(scene: Scene) -> None:
     done = scene.machine.run(["python", "-c", "import pyautogui; pyautogui.moveTo(11, 12); print(*pyautogui.position())"])
     assert (done.output, done.returncode) == ("11 12\n", 0), done.error
+
+
+def test_a_file_of_the_machine_names_its_home_as_task_files_do(scene: Scene) -> None:
+    scene.machine.run("mkdir -p ~/.config/vlc && echo input-record-path=$HOME/Desktop > ~/.config/vlc/vlcrc", shell=True)
+    found = getter_of(Named(type="vlc_config")).get(scene)
+    assert score("is_vlc_recordings_folder", found, {"recording_file_path": "/home/user/Desktop"}) == 1
+    assert scene.machine.run("echo $HOME", shell=True).output == "/home/user\n"
 
 
 # a machine with OSWorld's server

@@ -1,7 +1,7 @@
-"""A window of one toolkit that reports what is done to it: `probe.py tk|gtk|qt text|clicks FILE`. Run with the system's own Python.
+"""A window of one toolkit that reports what is done to it: `probe.py tk|gtk|qt text|clicks|cover FILE`. Run with the system's own Python.
 
 text: a text widget with the focus; FILE holds what is in it, anew whenever it changes. clicks: a window as large as the screen; FILE holds
-"x y" of the last press, in logical pixels, then the number of presses.
+"x y" of the last press, in logical pixels, then the number of presses. cover: the same over all monitors, without a window manager (tk).
 """
 
 import os
@@ -30,7 +30,11 @@ def tk(kind: str, path: str) -> None:
 
         root.after(50, tell)
     else:
-        root.attributes("-fullscreen", True)
+        if kind == "cover":
+            root.overrideredirect(True)
+            root.geometry(f"{root.winfo_screenwidth()}x{root.winfo_screenheight()}+0+0")
+        else:
+            root.attributes("-fullscreen", True)
         count = [0]
 
         def pressed(event: "tkinter.Event[tkinter.Misc]") -> None:
@@ -38,6 +42,7 @@ def tk(kind: str, path: str) -> None:
             write(path, f"{event.x_root} {event.y_root} {count[0]}")
 
         root.bind("<ButtonPress>", pressed)
+        root.update()
         write(path, "0 0 0")
     root.mainloop()
 
@@ -91,7 +96,7 @@ def qt(kind: str, path: str) -> None:
         widget.setWindowTitle("probe")
         widget.setTabChangesFocus(False)
         timer = QtCore.QTimer()
-        timer.timeout.connect(lambda: write(path, widget.toPlainText()))
+        timer.timeout.connect(lambda: write(path, widget.document().toRawText().replace(chr(0x2029), chr(10))))
         timer.start(50)
         widget.resize(500, 300)
         widget.show()
@@ -102,7 +107,7 @@ def qt(kind: str, path: str) -> None:
         class Board(QtWidgets.QWidget):
             def mousePressEvent(self, event: object) -> None:
                 count[0] += 1
-                write(path, f"{event.globalPos().x()} {event.globalPos().y()} {count[0]}")
+                write(path, f"{event.screenPos().x()} {event.screenPos().y()} {count[0]}")
 
             mouseDoubleClickEvent = mousePressEvent
 
