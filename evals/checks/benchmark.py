@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ from evals.checks.setup import Scene, set_up
 from evals.checks.task import TaskFile, Unsupported
 
 
+WINDOW_BOUND = 20.0
+"""Seconds that a program which was started has to show a window before the task begins, as OSWorld waits a minute."""
+
+
 class TaskDesktop(DesktopEnvironment):
     """A virtual display whose `reset` leads to a task's start. files, kept: as in Scene."""
 
@@ -30,6 +34,10 @@ class TaskDesktop(DesktopEnvironment):
         """Raises EnvironmentFault when the task cannot be set up."""
         super().reset()
         set_up(self._task.config, self.scene)
+        if any(step.type == "launch" for step in self._task.config):
+            end = time.monotonic() + WINDOW_BOUND
+            while not self.windows() and time.monotonic() < end:  # a program that shows none is no fault
+                time.sleep(0.05)
         return self.observe()
 
 
@@ -62,13 +70,13 @@ class FileBenchmark:
         self._files, self._size, self._server = files, size, server
         self._of = {task.id: task for task in tasks}
         self._tasks = [Task(task.id, task.instruction, max_steps=steps, tags=task.related_apps) for task in tasks]
-        self._kept = Path(tempfile.mkdtemp(prefix="glimpse-judged-"))
+        self._kept = tempfile.TemporaryDirectory(prefix="glimpse-judged-")
 
     def tasks(self) -> Sequence[Task]:
         return self._tasks
 
     def environment(self, task: Task) -> TaskDesktop | TaskMachine:
-        found, kept = self._of[task.id], Path(tempfile.mkdtemp(dir=self._kept))
+        found, kept = self._of[task.id], Path(tempfile.mkdtemp(dir=self._kept.name))
         return TaskMachine(found, self._files, kept, self._server) if self._server else TaskDesktop(found, self._files, kept, self._size)
 
     def instruction(self, task: Task, env: Any) -> str:
@@ -81,7 +89,7 @@ class FileBenchmark:
         return judge(self._of[task.id], env.scene, trajectory.status == "failed")
 
     def close(self) -> None:
-        shutil.rmtree(self._kept, ignore_errors=True)
+        self._kept.cleanup()
 
 
 def chosen(found: Mapping[str, TaskFile], names: Sequence[str], benchmark: str) -> list[TaskFile]:

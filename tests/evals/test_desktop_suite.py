@@ -19,7 +19,8 @@ from evals.start_files import write
 from tests.environments.desktops import need_display
 
 TASKS = load_all(FOLDER)
-IN_TESTS = ("terminal-count", "impossible-version", "text-append", "files-rename", "settings-buttons", "calc-total", "gimp-mirror")
+IN_TESTS = ("terminal-count", "impossible-version", "text-append", "files-rename", "settings-buttons")
+SLOW = ("calc-total", "gimp-mirror")
 """One of each program that starts within seconds; `glimpse eval desktop --agent oracle` runs them all."""
 
 
@@ -39,7 +40,7 @@ def test_an_unknown_task_a_seed_and_another_environment_are_refused() -> None:
             make_benchmark("desktop", **wrong)
 
 
-@pytest.mark.parametrize("name", IN_TESTS)
+@pytest.mark.parametrize("name", [*IN_TESTS, *SLOW])
 def test_the_script_does_the_task_and_nothing_does_not(name: str, tmp_path: Path) -> None:
     need_display()
     if lacking := missing(TASKS[name].related_apps):
@@ -48,10 +49,10 @@ def test_the_script_does_the_task_and_nothing_does_not(name: str, tmp_path: Path
     assert isinstance(benchmark, Scripted)
     successes = {}
     agents: tuple[Literal["oracle"], Literal["null"]] = ("oracle", "null")
-    for agent in agents:
+    for agent in agents[: 1 if name in SLOW else 2]:
         actor, prompt = stand_in(agent, benchmark)
         summary = run(benchmark, actor, tmp_path / agent, Plan(prompt))
         assert summary.errors == 0, summary
         successes[agent] = summary.successes
     benchmark.close()
-    assert successes == {"oracle": 1, "null": 0}
+    assert successes == {"oracle": 1} | ({} if name in SLOW else {"null": 0})

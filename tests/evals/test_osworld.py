@@ -136,6 +136,16 @@ def test_metrics_of_text_and_settings(tmp_path: Path) -> None:
     assert score("check_gnome_favorite_apps", "no list", {"expected": []}) == 0
 
 
+def test_libreoffice_saves_by_itself(tmp_path: Path) -> None:
+    file = tmp_path / "registrymodifications.xcu"
+    text = start_files.files()[file.name].decode()
+    file.write_text(text)
+    assert score("check_auto_saving_time", file, {"minutes": 3}) == 0
+    setting = '<item oor:path="/x"><prop oor:name="AutoSaveTimeIntervall" oor:op="fuse"><value>3</value></prop></item>'
+    file.write_text(text.replace("</oor:items>", f"{setting}</oor:items>"))
+    assert score("check_auto_saving_time", file, {"minutes": 3}) == 1
+
+
 def test_settings_of_vs_code_may_hold_comments(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text('// mine\n{"a": 1, "b": "http://x//y"}')
