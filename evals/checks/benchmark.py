@@ -18,7 +18,6 @@ from evals.checks.machine import LocalMachine, RemoteMachine
 from evals.checks.setup import Scene, set_up
 from evals.checks.task import TaskFile, Unsupported
 
-
 WINDOW_BOUND = 20.0
 """Seconds that a program which was started has to show a window before the task begins, as OSWorld waits a minute."""
 
