@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
-from shutil import copy, rmtree
+from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
+
+from evals.commands import data, models, read_size
 
 if TYPE_CHECKING:
     from agent.agent import Agent
@@ -75,7 +77,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-models = typer.Typer(help="Look at checkpoints and convert them.", rich_markup_mode=None)
+app.add_typer(data)
 app.add_typer(models, name="model")
 
 ModelOption = Annotated[
@@ -143,13 +145,12 @@ def run(
     from agent.agent import Agent
     from agent.policy import Limits
     from agent.trajectory import META
-    from environments.base import EnvironmentFault
     from evals.report import step_line
     from evals.runner import check_out, new_folder
 
     if (url is None) == (desktop is None):
         raise typer.BadParameter("Give either --url, for a browser, or --desktop.")
-    console, out, size = Console(), out or new_folder(task), _size(viewport)
+    console, out, size = Console(), out or new_folder(task), read_size(viewport)
     check_out(out, META)
     fresh = not out.exists()
     loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
@@ -169,6 +170,13 @@ def run(
             on_step=lambda step: console.print(step_line(step), soft_wrap=True),
         )
         trajectory = agent.run(task, out=out)
+    _ended(trajectory, out, fresh)
+
+
+def _ended(trajectory: Trajectory, out: Path, fresh: bool) -> None:
+    """Say how a run ended. fresh: its folder was made for it."""
+    from environments.base import EnvironmentFault
+
     if fresh and trajectory.status == "error" and not trajectory.steps:
         rmtree(out)  # nothing was seen, so nothing is left behind
     else:
@@ -267,92 +275,6 @@ def benchmarks(benchmark: Annotated[str | None, typer.Argument(help="List this o
 
 
 @app.command()
-def demos(
-    benchmark: Annotated[str, typer.Argument(help="miniwob, or buttons: our own little pages.")],
-    out: Annotated[Path, typer.Option(help="Folder of the data set; what it holds already is not recorded again.")],
-    seeds: Annotated[str, typer.Option(help="Such as 10000-10999; seeds below 10000 are for testing and are refused.")],
-    tasks: TasksOption = "",
-    stray: Annotated[float, typer.Option(min=0, max=1, help="Share of demonstrations that begin with a miss.")] = 0.1,
-) -> None:
-    """Record demonstrations to train on: scripted oracles solve tasks through the real environment."""
-    from evals.base import make_benchmark, parse_names, parse_seeds
-    from evals.demonstrations import record
-    from evals.miniwob import TARGETS
-
-    options: dict[str, Any] = {"tasks": parse_names(tasks) or tuple(TARGETS), "reload": False} if benchmark == "miniwob" else {}
-    chosen = make_benchmark(benchmark, seeds=parse_seeds(seeds), **options)
-    try:
-        kept = record(chosen, out, stray=stray, done=lambda one: print(one.task, one.seed, one.reward))
-    finally:
-        chosen.close()
-    print(f"{kept} demonstrations in {out}")
-
-
-@app.command()
-def train(
-    data: Annotated[Path, typer.Argument(help="Folder of demonstrations.")],
-    out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],
-    minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
-    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
-    seed: int = 0,
-) -> None:
-    """Train a small Glm4vMoe on demonstrations; every twentieth seed is held out to validate on."""
-    from evals.demonstrations import DATASET, about, examples, split
-    from evals.report import progress_line
-    from model.train import TrainConfig, fit
-
-    config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
-    fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
-    if (data / DATASET).exists():
-        copy(data / DATASET, out / DATASET)  # what a checkpoint was trained on goes with it
-
-
-@models.command("inspect")
-def inspect_model(
-    model: Annotated[str, typer.Argument(help="A checkpoint folder, a hub id, tiny, or a released one by name: glm-4.5v, glm-4.6v.")],
-    size: Annotated[
-        list[str] | None, typer.Option(help="Of screenshots, such as 1920x1080; several are told, the first is fitted.")
-    ] = None,
-    screenshots: Annotated[int, typer.Option(min=0, help="How many a conversation holds, for what fits where.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown, without this machine.")] = False,
-) -> None:
-    """Say what a model is and what it needs: parameters, bytes, screenshots, what fits where. Weights are neither read nor downloaded."""
-    import json
-
-    from rich.console import Console
-
-    from model import embedded_path
-    from model.inspect import inspect, rich_table
-    from model.machines import MACHINES
-
-    sizes = [found for text in size or () if (found := _size(text))]
-    seen = inspect(embedded_path() if model == "tiny" else model, sizes, screenshots, MACHINES if markdown else None)
-    if as_json or markdown:
-        print(json.dumps(seen.facts(), indent=2, ensure_ascii=False) if as_json else seen.markdown(), end="\n" if as_json else "")
-        return
-    console = Console()
-    for table in seen.tables():
-        console.print(rich_table(table))
-    print(*seen.notes, f"Sizes are those of {seen.source}.", sep="\n")
-
-
-@models.command("convert")
-def convert_model(
-    model: Annotated[str, typer.Argument(help="A checkpoint folder, a hub id, or tiny.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write; empty or not there yet.")],
-    dtype: Annotated[str, typer.Option(help="stored (as it is), float32, bfloat16 or float16.")] = "stored",
-    shard_gb: Annotated[float, typer.Option(min=0.001, help="Gigabytes of one file of weights.")] = 5.0,
-) -> None:
-    """Rewrite a checkpoint so that it loads fast: experts fused, as the library holds them. For glimpse and transformers only."""
-    from model import embedded_path
-    from model.convert import convert
-
-    source = embedded_path() if model == "tiny" else model
-    print(convert(source, out, dtype=dtype, shard_bytes=int(shard_gb * 1e9)))  # type: ignore[arg-type]  # convert checks the name
-
-
-@app.command()
 def setup(
     desktop: Annotated[bool, typer.Option("--desktop", help="And what a virtual desktop needs.")] = False,
     desktop_suite: Annotated[bool, typer.Option("--desktop-suite", help="And the programs of the benchmark desktop.")] = False,
@@ -412,13 +334,6 @@ def _evaluate(benchmark: Benchmark, model: Model | PerEpisode, out: Path, plan: 
     finally:
         benchmark.close()
     raise typer.Exit(0 if summary.complete else 130 if summary.stopped == BY_HAND else 3)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    width, _, height = (text or "").lower().partition("x")
-    if text is not None and not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise typer.BadParameter(f"{text!r} is no size: write WIDTHxHEIGHT, such as 1280x720.")
-    return (int(width), int(height)) if text else None
 
 
 def _told(fault: Exception) -> tuple[str, int]:

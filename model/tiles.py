@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numba
@@ -59,6 +60,63 @@ def inlined(function: F) -> F:
     return cast(F, numba.njit(fastmath=FAST, inline="always", error_model="numpy")(function))
 
 
+VECTORS, INDEX = ir.VectorType(ir.FloatType(), VECTOR), ir.IntType(64)
+
+
+def _place(builder: Any, base: Any, number: Any) -> Any:
+    """The vector that begins at a float32."""
+    return builder.bitcast(builder.gep(base, [number]), VECTORS.as_pointer())
+
+
+def _load(builder: Any, base: Any, number: Any) -> Any:
+    return builder.load(_place(builder, base, number), align=4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Writes the code that adds to COLUMNS × vectors registers. panel: its first number; starts: that of each row of weights; step: from
+    one number of a row to the next."""
+
+    builder: Any
+    panel: Any
+    starts: list[Any]
+    step: Any
+    vectors: int
+
+    def added(self, k: Any, offset: Any, sums: list[Any]) -> list[Any]:
+        """The registers with one more number of the depth."""
+        build, found = self.builder, list[Any]()
+        at = build.mul(k, INDEX(LANES))
+        xs = [_load(build, self.panel, build.add(at, INDEX(v * VECTOR))) for v in range(self.vectors)]
+        for j, start in enumerate(self.starts):
+            weight = build.load(build.gep(start, [offset]))
+            some = build.insert_element(ir.Constant(VECTORS, ir.Undefined), weight, ir.IntType(32)(0))
+            same = build.shuffle_vector(some, some, ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), [0] * VECTOR))
+            for x, so_far in zip(xs, sums[j * self.vectors :], strict=False):
+                found.append(build.fadd(build.fmul(x, same, flags=["contract"]), so_far, flags=["contract"]))
+        return found
+
+    def loop(self, state: list[Any], until: Any, at_once: int) -> list[Any]:
+        """Code that goes on in steps of at_once, as long as a whole one fits. state: k, the offset in a row, the registers."""
+        build = self.builder
+        entry, test, body, end = build.block, *(build.append_basic_block(name) for name in ("test", "body", "end"))
+        build.branch(test)
+        build.position_at_end(test)
+        now = [build.phi(value.type) for value in state]
+        build.cbranch(build.icmp_signed("<=", build.add(now[0], INDEX(at_once)), until), body, end)
+        build.position_at_end(body)
+        then = list(now)
+        for _ in range(at_once):
+            then[2:] = self.added(then[0], then[1], then[2:])
+            then[0], then[1] = build.add(then[0], INDEX(1)), build.add(then[1], self.step)
+        build.branch(test)
+        for phi, first, after in zip(now, state, then, strict=True):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(after, body)
+        build.position_at_end(end)
+        return now
+
+
 def _tile(vectors: int) -> Any:
     """A compiled function of panel (depth, LANES), weights (n, depth) of any strides, row, out (COLUMNS, LANES), further.
 
@@ -69,66 +127,22 @@ def _tile(vectors: int) -> Any:
     @intrinsic
     def tile(_: Any, panel: Any, weights: Any, row: Any, out: Any, further: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            vector, index = ir.VectorType(ir.FloatType(), VECTOR), ir.IntType(64)
             x, w, o = (context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 1, 3))
             depth, rows = (builder.extract_value(array.shape, 0) for array in (x, w))
-            row_stride, step = (builder.ashr(builder.extract_value(w.strides, i), index(2)) for i in (0, 1))
-            last = builder.sub(rows, index(1))
-
-            def place(base: Any, number: Any) -> Any:
-                return builder.bitcast(builder.gep(base, [number]), vector.as_pointer())
-
-            def load(pointer: Any) -> Any:
-                return builder.load(pointer, align=4)
-
+            row_stride, step = (builder.ashr(builder.extract_value(w.strides, i), INDEX(2)) for i in (0, 1))
+            last = builder.sub(rows, INDEX(1))
             starts = []
             for j in range(COLUMNS):
-                wanted = builder.add(arguments[2], index(j))
+                wanted = builder.add(arguments[2], INDEX(j))
                 there = builder.select(builder.icmp_signed("<", wanted, rows), wanted, last)
                 starts.append(builder.gep(w.data, [builder.mul(there, row_stride)]))
-            outs = [[place(o.data, index(j * LANES + v * VECTOR)) for v in range(vectors)] for j in range(COLUMNS)]
-            nothing = ir.Constant(vector, [0.0] * VECTOR)
-            begun = [[builder.select(arguments[4], load(pointer), nothing) for pointer in line] for line in outs]
-
-            def add(k: Any, offset: Any, sums: list[list[Any]]) -> list[list[Any]]:
-                xs = [load(place(x.data, builder.add(builder.mul(k, index(LANES)), index(v * VECTOR)))) for v in range(vectors)]
-                found = []
-                for start, line in zip(starts, sums, strict=True):
-                    weight = builder.load(builder.gep(start, [offset]))
-                    some = builder.insert_element(ir.Constant(vector, ir.Undefined), weight, ir.IntType(32)(0))
-                    same = builder.shuffle_vector(some, some, ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), [0] * VECTOR))
-                    products = [builder.fmul(value, same, flags=["contract"]) for value in xs]
-                    found.append([builder.fadd(p, s, flags=["contract"]) for p, s in zip(products, line, strict=True)])
-                return found
-
-            def loop(k: Any, offset: Any, sums: list[list[Any]], until: Any, at_once: int) -> tuple[Any, Any, list[list[Any]]]:
-                """From k on in steps of at_once, as long as a whole one fits."""
-                entry, test, body, end = builder.block, *(builder.append_basic_block(name) for name in ("test", "body", "end"))
-                builder.branch(test)
-                builder.position_at_end(test)
-                state = [builder.phi(value.type) for value in (k, offset, *(value for line in sums for value in line))]
-                now, there, *flat = state
-                lines = [flat[j * vectors : (j + 1) * vectors] for j in range(COLUMNS)]
-                builder.cbranch(builder.icmp_signed("<=", builder.add(now, index(at_once)), until), body, end)
-                builder.position_at_end(body)
-                grown, k_next, offset_next = lines, now, there
-                for _ in range(at_once):
-                    grown = add(k_next, offset_next, grown)
-                    k_next, offset_next = builder.add(k_next, index(1)), builder.add(offset_next, step)
-                builder.branch(test)
-                before = [k, offset, *(value for line in sums for value in line)]
-                after = [k_next, offset_next, *(value for line in grown for value in line)]
-                for phi, first, then in zip(state, before, after, strict=True):
-                    phi.add_incoming(first, entry)
-                    phi.add_incoming(then, body)
-                builder.position_at_end(end)
-                return now, there, lines
-
-            k, offset, sums = loop(index(0), index(0), begun, depth, UNROLLED)
-            _, _, sums = loop(k, offset, sums, depth, 1)
-            for pointers, values in zip(outs, sums, strict=True):
-                for pointer, value in zip(pointers, values, strict=True):
-                    builder.store(value, pointer, align=4)
+            places = [INDEX(j * LANES + v * VECTOR) for j in range(COLUMNS) for v in range(vectors)]
+            nothing = ir.Constant(VECTORS, [0.0] * VECTOR)
+            begun = [builder.select(arguments[4], _load(builder, o.data, place), nothing) for place in places]
+            sums = _Sums(builder, x.data, starts, step, vectors)
+            state = sums.loop([INDEX(0), INDEX(0), *begun], depth, UNROLLED)
+            for value, place in zip(sums.loop(state, depth, 1)[2:], places, strict=True):
+                builder.store(value, _place(builder, o.data, place), align=4)
             return context.get_dummy_value()
 
         return types.void(panel, weights, row, out, further), generate
@@ -145,32 +159,28 @@ def _reduced(join: Callable[[Any, Any, Any], Any]) -> Any:
     @intrinsic
     def reduced(_: Any, panel: Any, out: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            vector, index = ir.VectorType(ir.FloatType(), VECTOR), ir.IntType(64)
             x, o = (context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args, arguments, strict=True))
             depth = builder.extract_value(x.shape, 0)
 
-            def place(base: Any, number: Any) -> Any:
-                return builder.bitcast(builder.gep(base, [number]), vector.as_pointer())
-
             starts = range(0, LANES, VECTOR)
-            begun = [builder.load(place(x.data, index(v)), align=4) for v in starts]
+            begun = [_load(builder, x.data, INDEX(v)) for v in starts]
             entry, loop, body, end = builder.block, *(builder.append_basic_block(name) for name in ("depth", "join", "end"))
             builder.branch(loop)
             builder.position_at_end(loop)
-            k, values = builder.phi(index), [builder.phi(vector) for _ in starts]
+            k, values = builder.phi(INDEX), [builder.phi(VECTORS) for _ in starts]
             builder.cbranch(builder.icmp_signed("<", k, depth), body, end)
             builder.position_at_end(body)
-            at = builder.mul(k, index(LANES))
-            seen = [builder.load(place(x.data, builder.add(at, index(v))), align=4) for v in starts]
+            at = builder.mul(k, INDEX(LANES))
+            seen = [_load(builder, x.data, builder.add(at, INDEX(v))) for v in starts]
             joined = [join(builder, value, new) for value, new in zip(values, seen, strict=True)]
-            k_next = builder.add(k, index(1))
+            k_next = builder.add(k, INDEX(1))
             builder.branch(loop)
-            for phi, first, then in [(k, index(1), k_next), *zip(values, begun, joined, strict=True)]:
+            for phi, first, then in [(k, INDEX(1), k_next), *zip(values, begun, joined, strict=True)]:
                 phi.add_incoming(first, entry)
                 phi.add_incoming(then, body)
             builder.position_at_end(end)
             for v, value in zip(starts, values, strict=True):
-                builder.store(value, place(o.data, index(v)), align=4)
+                builder.store(value, _place(builder, o.data, INDEX(v)), align=4)
             return context.get_dummy_value()
 
         return types.void(panel, out), generate

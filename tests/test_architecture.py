@@ -30,8 +30,11 @@ HOMES = {
     "accelerate": "model/",
     "llguidance": "model/",
     "numba": "model/",
+    "llvmlite": "model/",
     "playwright": "environments/browser",
     "pyautogui": "environments/desktop",
+    "pyperclip": "environments/desktop",
+    "Xlib": "environments/desktop",
     "mss": "environments/desktop",
 }
 FAMILIES = {
@@ -41,7 +44,12 @@ FAMILIES = {
     "agent.prompts": {"compact", "desktop", "tool_call"},
 }
 """Pieces of one kind, each of which must be removable without the others noticing. Benchmarks are one more family."""
-DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "huggingface_hub": "transformers"}  # each brought by the other
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "Xlib": "python3-xlib",
+    "pydantic_core": "pydantic",
+    "huggingface_hub": "transformers",
+}  # each brought by the other
 FILE_LINES, FUNCTION_LINES = 400, 60
 
 
@@ -50,7 +58,9 @@ def sources() -> list[Path]:
 
 
 def everything() -> list[Path]:
-    return [*sources(), *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+    """Without the programs that tests start with the system's own Python."""
+    tests = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path.parent.name != "programs"]
+    return [*sources(), *tests, *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 
 def module_of(path: Path) -> str:

@@ -15,13 +15,13 @@ import tools
 from model.base import GrammarError
 from model.tokens import CONTROLS
 from tests.model.walks import KINDS, PADDING, Kind, allowed, grammars, stops, tokens, walk
-from tests.tools.actions import any_action
+from tests.tools.actions import any_action, with_all
 from tools.base import ActionSpace, Tool
 from tools.grammar import Bounds, action_rules
 
 SPACES = {
-    "call text": tools.desktop_actions("browser"),
-    "tool call": tools.native_actions("browser"),
+    "call text": with_all(tools.desktop_actions("browser")),
+    "tool call": with_all(tools.native_actions("browser")),
     "compact": tools.compact_actions(),
 }
 SHORT, LONG = Bounds(text=40, item=40, items=3), Bounds(text=1000, item=1000, items=40)

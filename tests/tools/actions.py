@@ -1,12 +1,16 @@
 """Any action whatever: what hypothesis makes of each tool."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from environments.base import KEYS
-from tools.base import Thousandths, Tool
+from tools import all_tools
+from tools.base import ActionSpace, Thousandths, Tool
 from tools.browser import AnswerDialog, Back, CloseTab, Forward, Goto, NewTab, Reload, SelectOption, SwitchTab, Upload
 from tools.computer import Click, Drag, Hover, Key, KeyDown, KeyUp, MouseDown, MouseUp, Scroll, Type, join_keys
 from tools.control import AskUser, Done, Fail, Remember, Wait
+from tools.desktop import CloseWindow, FocusWindow, ListWindows, OpenApp, ReadClipboard, WriteClipboard
 
 TAGS = ("<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "<\\/arg_value>", "<|begin_of_box|>",
         "<|end_of_box|>", "\\", "'", '"', "')", "', x='", "\\n", "\n", "Memory:\n", "left_click(start_box='[1,2]')", "\x00",
@@ -42,6 +46,12 @@ BUILDS: dict[type[Tool], st.SearchStrategy[Tool]] = {
     SelectOption: st.builds(SelectOption, point=point, option=text),
     Upload: st.builds(Upload, paths=st.lists(text, min_size=1).map(tuple)),
     AnswerDialog: st.builds(AnswerDialog, accept=st.booleans(), text=text),
+    OpenApp: st.builds(OpenApp, command=some),
+    ListWindows: st.just(ListWindows()),
+    FocusWindow: st.builds(FocusWindow, window=some),
+    CloseWindow: st.builds(CloseWindow, window=some),
+    ReadClipboard: st.just(ReadClipboard()),
+    WriteClipboard: st.builds(WriteClipboard, text=text),
     Wait: st.builds(Wait, seconds=st.floats(0, 60)),
     Remember: st.builds(Remember, text=text),
     AskUser: st.builds(AskUser, question=text),
@@ -49,3 +59,8 @@ BUILDS: dict[type[Tool], st.SearchStrategy[Tool]] = {
     Fail: st.builds(Fail, reason=text),
 }
 any_action = st.one_of(*BUILDS.values())
+
+
+def with_all(space: ActionSpace) -> ActionSpace:
+    """The same way of writing, of the actions of every surface."""
+    return replace(space, tools=all_tools())

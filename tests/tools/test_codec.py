@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tools
-from tests.tools.actions import BUILDS, TAGS, any_action
+from tests.tools.actions import BUILDS, TAGS, any_action, with_all
 from tools.base import ActionSpace, ParseError, Thousandths, Tool
 from tools.browser import AnswerDialog, CloseTab, Goto, Upload
 from tools.computer import Click, Drag, Key, Scroll, Type
 from tools.control import Done, Fail, Wait
 
-GLM = tools.desktop_actions("browser")
-NATIVE = tools.native_actions("browser")
+GLM = with_all(tools.desktop_actions("browser"))
+NATIVE = with_all(tools.native_actions("browser"))
 COMPACT = tools.compact_actions()
 BOTH = pytest.mark.parametrize("space", [GLM, NATIVE], ids=["call text", "tool call"])
 AT = Thousandths(412, 305)

@@ -1,0 +1,107 @@
+"""Commands that load no model to act with: recording and training, and a look at checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copy
+from typing import Annotated, Any
+
+import typer
+
+TasksOption = Annotated[str, typer.Option(help="Task names, separated by commas; default: all.")]
+data = typer.Typer(rich_markup_mode=None)
+models = typer.Typer(help="Look at checkpoints and convert them.", rich_markup_mode=None)
+
+
+@data.command()
+def demos(
+    benchmark: Annotated[str, typer.Argument(help="miniwob, or buttons: our own little pages.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data set; what it holds already is not recorded again.")],
+    seeds: Annotated[str, typer.Option(help="Such as 10000-10999; seeds below 10000 are for testing and are refused.")],
+    tasks: TasksOption = "",
+    stray: Annotated[float, typer.Option(min=0, max=1, help="Share of demonstrations that begin with a miss.")] = 0.1,
+) -> None:
+    """Record demonstrations to train on: scripted oracles solve tasks through the real environment."""
+    from evals.base import make_benchmark, parse_names, parse_seeds
+    from evals.demonstrations import record
+    from evals.miniwob import TARGETS
+
+    options: dict[str, Any] = {"tasks": parse_names(tasks) or tuple(TARGETS), "reload": False} if benchmark == "miniwob" else {}
+    chosen = make_benchmark(benchmark, seeds=parse_seeds(seeds), **options)
+    try:
+        kept = record(chosen, out, stray=stray, done=lambda one: print(one.task, one.seed, one.reward))
+    finally:
+        chosen.close()
+    print(f"{kept} demonstrations in {out}")
+
+
+@data.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of demonstrations.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],
+    minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
+    seed: int = 0,
+) -> None:
+    """Train a small Glm4vMoe on demonstrations; every twentieth seed is held out to validate on."""
+    from evals.demonstrations import DATASET, about, examples, split
+    from evals.report import progress_line
+    from model.train import TrainConfig, fit
+
+    config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
+    fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
+    if (data / DATASET).exists():
+        copy(data / DATASET, out / DATASET)  # what a checkpoint was trained on goes with it
+
+
+@models.command("inspect")
+def inspect_model(
+    model: Annotated[str, typer.Argument(help="A checkpoint folder, a hub id, tiny, or a released one by name: glm-4.5v, glm-4.6v.")],
+    size: Annotated[
+        list[str] | None, typer.Option(help="Of screenshots, such as 1920x1080; several are told, the first is fitted.")
+    ] = None,
+    screenshots: Annotated[int, typer.Option(min=0, help="How many a conversation holds, for what fits where.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown, without this machine.")] = False,
+) -> None:
+    """Say what a model is and what it needs: parameters, bytes, screenshots, what fits where. Weights are neither read nor downloaded."""
+    import json
+
+    from rich.console import Console
+
+    from model import embedded_path
+    from model.inspect import inspect, rich_table
+    from model.machines import MACHINES
+
+    sizes = [found for text in size or () if (found := read_size(text))]
+    seen = inspect(embedded_path() if model == "tiny" else model, sizes, screenshots, MACHINES if markdown else None)
+    if as_json or markdown:
+        print(json.dumps(seen.facts(), indent=2, ensure_ascii=False) if as_json else seen.markdown(), end="\n" if as_json else "")
+        return
+    console = Console()
+    for table in seen.tables():
+        console.print(rich_table(table))
+    print(*seen.notes, f"Sizes are those of {seen.source}.", sep="\n")
+
+
+@models.command("convert")
+def convert_model(
+    model: Annotated[str, typer.Argument(help="A checkpoint folder, a hub id, or tiny.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; empty or not there yet.")],
+    dtype: Annotated[str, typer.Option(help="stored (as it is), float32, bfloat16 or float16.")] = "stored",
+    shard_gb: Annotated[float, typer.Option(min=0.001, help="Gigabytes of one file of weights.")] = 5.0,
+) -> None:
+    """Rewrite a checkpoint so that it loads fast: experts fused, as the library holds them. For glimpse and transformers only."""
+    from model import embedded_path
+    from model.convert import convert
+
+    source = embedded_path() if model == "tiny" else model
+    print(convert(source, out, dtype=dtype, shard_bytes=int(shard_gb * 1e9)))  # type: ignore[arg-type]  # convert checks the name
+
+
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """(width, height) in "1280x720". Raises BadParameter for what is no size."""
+    width, _, height = (text or "").lower().partition("x")
+    if text is not None and not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise typer.BadParameter(f"{text!r} is no size: write WIDTHxHEIGHT, such as 1280x720.")
+    return (int(width), int(height)) if text else None
