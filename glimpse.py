@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from environments.desktop import DesktopEnvironment, DesktopOptions
     from environments.static import StaticEnvironment
     from evals.base import Benchmark, EvalError, Score, Task, make_benchmark
-    from evals.runner import Plan
+    from evals.runner import PerEpisode, Plan
     from model import load_model
     from model.base import Completion, GenerationConfig, Message, Model, ModelError
     from model.glm4v_moe import Glm4vMoe
@@ -228,6 +228,10 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many episodes.")] = None,
     headed: HeadedOption = False,
     environment: Annotated[str | None, typer.Option(help="Of pages: browser, or desktop (a window seen by mss, a real mouse).")] = None,
+    agent: Annotated[
+        Literal["model", "oracle", "null"],
+        typer.Option(help="model; oracle: scripts that know how; null: does nothing and says it is done."),
+    ] = "model",
     device_map: DeviceOption = None,
     offload_folder: OffloadOption = None,
     tensor_parallel: ParallelOption = None,
@@ -236,13 +240,18 @@ def evaluate(
     """Run a benchmark and report success rates."""
     from evals.base import make_benchmark, parse_names, parse_seeds
     from evals.runner import Plan, check_out, new_folder
+    from evals.scripts import stand_in
 
     out = out or new_folder(benchmark)
     options = {"environment": environment} if environment else {}
     chosen = make_benchmark(benchmark, tasks=parse_names(tasks), seeds=parse_seeds(seeds), headless=not headed, **options)
     check_out(out)
-    loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
-    _evaluate(chosen, loaded, out, Plan(prompt or _prompt(loaded), grammar=grammar, max_steps=max_steps, limit=limit))
+    if agent == "model":
+        loaded = _load(model, prompt, dtype, device_map=device_map, offload_folder=offload_folder, tensor_parallel=tensor_parallel)
+        actor, protocol = cast("Model | PerEpisode", loaded), prompt or _prompt(loaded)
+    else:
+        actor, protocol = stand_in(agent, chosen)
+    _evaluate(chosen, actor, out, Plan(protocol, grammar=grammar, max_steps=max_steps, limit=limit))
 
 
 @app.command()
@@ -268,17 +277,19 @@ def benchmarks(benchmark: Annotated[str | None, typer.Argument(help="List this o
 @app.command()
 def setup(
     desktop: Annotated[bool, typer.Option("--desktop", help="And what a virtual desktop needs.")] = False,
+    desktop_suite: Annotated[bool, typer.Option("--desktop-suite", help="And the programs of the benchmark desktop.")] = False,
 ) -> None:
     """Get a browser and its fonts, if they are missing."""
     from environments.browser.install import install
     from environments.desktop.install import install as install_desktop
+    from evals.checks.apps import SUITE, missing
 
     def say(line: str) -> None:
         print(line, flush=True)
 
     install(say)
-    if desktop:
-        install_desktop(say)
+    if desktop or desktop_suite:
+        install_desktop(say, missing(SUITE) if desktop_suite else ())
 
 
 @app.command()
@@ -314,7 +325,7 @@ def _prompt(model: Glm4vMoe) -> str:
     return str(_own(model).get("prompt", "tool_call"))
 
 
-def _evaluate(benchmark: Benchmark, model: Glm4vMoe, out: Path, plan: Plan) -> None:
+def _evaluate(benchmark: Benchmark, model: Model | PerEpisode, out: Path, plan: Plan) -> None:
     from evals.report import run_and_tell
     from evals.runner import BY_HAND
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:
     from agent.trajectory import Trajectory
     from environments.base import Environment
+    from model.base import Model
 
 
 class EvalError(ValueError):
@@ -79,6 +80,30 @@ class Benchmark(Protocol):
 
     def close(self) -> None:
         """Give everything back; may be called any number of times."""
+        ...
+
+
+@runtime_checkable
+class Scripted(Protocol):
+    """A benchmark that comes with oracles: models that know how each task is done."""
+
+    @property
+    def oracle_prompt(self) -> str:
+        """The protocol they write in."""
+        ...
+
+    def oracle(self, task: Task, env: Environment) -> Model:
+        """One for one episode. Raises EvalError for a task that has none."""
+        ...
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """A benchmark that leaves tasks out when they cannot be run here."""
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Why, in one line, by the task's id."""
         ...
 
 

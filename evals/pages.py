@@ -10,12 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from environments.base import Box, Button, Environment, Observation, Point
 from environments.browser import BrowserEnvironment, BrowserOptions
 from environments.desktop import DesktopEnvironment
 from evals.base import EvalError, Task
+from model.base import Model
 
 VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
 """CSS pixels a page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.
@@ -116,6 +117,16 @@ class PageBenchmark:
 
     def tasks(self) -> Sequence[Task]:
         return self._tasks
+
+    oracle_prompt = "compact"
+
+    def oracle(self, task: Task, env: Any) -> Model:
+        """Raises EvalError for a page that no oracle knows."""
+        from evals.oracles import Oracle
+
+        if not env.target:
+            raise EvalError(f"There is no oracle for {task.id!r}.")
+        return Oracle(env)
 
     def browser(self) -> BrowserEnvironment:
         """Raises EnvironmentFault when none can be started."""

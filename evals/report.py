@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.base import Step
-from evals.base import Benchmark, Task
-from evals.runner import Plan, Watch, run
+from evals.base import Benchmark, Partial, Task
+from evals.runner import PerEpisode, Plan, Watch, run
 from evals.summary import Episode, Rate, Summary
 from model.base import Model
 
@@ -62,9 +62,11 @@ class Narrator:
             self._held = None
 
 
-def run_and_tell(benchmark: Benchmark, model: Model, out: Path, plan: Plan) -> Summary:
+def run_and_tell(benchmark: Benchmark, model: Model | PerEpisode, out: Path, plan: Plan) -> Summary:
     """Run a benchmark as `evals.runner.run` does, and tell it on the terminal: steps, episodes, the table, the folder."""
     console = Console()
+    for reason, tasks in _left_out(benchmark).items():
+        print(f"Left out ({len(tasks)}): {reason}: {', '.join(tasks)}", flush=True)
     narrator = Narrator(lambda line: console.print(line, soft_wrap=True))
     summary = run(benchmark, model, out, plan, Watch(narrator.step, narrator.episode))
     console.print(table(summary))
@@ -72,6 +74,14 @@ def run_and_tell(benchmark: Benchmark, model: Model, out: Path, plan: Plan) -> S
     if summary.stopped:
         print(f"glimpse: {summary.stopped}", file=sys.stderr)
     return summary
+
+
+def _left_out(benchmark: Benchmark) -> dict[str, list[str]]:
+    """The tasks that are left out, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for task, reason in benchmark.skipped.items() if isinstance(benchmark, Partial) else ():
+        reasons.setdefault(reason, []).append(task)
+    return reasons
 
 
 def progress_line(progress: Progress) -> str:

@@ -27,8 +27,8 @@ from agent.base import Step
 from agent.policy import Limits
 from agent.prompts.base import Constraint
 from agent.trajectory import Trajectory
-from environments.base import EnvironmentFault
-from evals.base import Benchmark, EvalError, Score, Task
+from environments.base import Environment, EnvironmentFault
+from evals.base import Benchmark, EvalError, Partial, Score, Task
 from evals.summary import Episode, Summary, summarise
 from model.base import Model, ModelError
 
@@ -57,6 +57,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class PerEpisode:
+    """A model made anew for each episode, by its task and environment: an oracle."""
+
+    name: str
+    make: Callable[[Task, Environment], Model]
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Who is told as a run goes on: each step, each episode once it has ended."""
 
@@ -81,7 +89,7 @@ def check_out(out: Path, holds: str = RUN) -> None:
         )
 
 
-def run(benchmark: Benchmark, model: Model, out: Path, plan: Plan, watch: Watch | None = None) -> Summary:
+def run(benchmark: Benchmark, model: Model | PerEpisode, out: Path, plan: Plan, watch: Watch | None = None) -> Summary:
     """Run every episode and return the summary, which is on disk by then.
 
     An episode that ends in an error (of the model or the environment) is counted as one and the run goes on; after ERRORS_IN_A_ROW, or on
@@ -91,7 +99,8 @@ def run(benchmark: Benchmark, model: Model, out: Path, plan: Plan, watch: Watch 
     watch = watch or Watch()
     if tasks:
         benchmark.environment(tasks[0]).close()  # what cannot even start is told before anything is written
-    _open(out, benchmark, tasks, {"model": model.name, **asdict(plan)})
+    skipped = {"skipped": dict(benchmark.skipped)} if isinstance(benchmark, Partial) and benchmark.skipped else {}
+    _open(out, benchmark, tasks, {"model": model.name, **asdict(plan), **skipped})
     episodes: list[Episode] = []
     stopped = ""
     try:
@@ -132,7 +141,7 @@ def _open(out: Path, benchmark: Benchmark, tasks: list[Task], settings: Mapping[
         raise EvalError(f"{out} cannot be written: {error.strerror}; name another with --out.") from error
 
 
-def _episode(benchmark: Benchmark, model: Model, task: Task, folder: Path, plan: Plan, watch: Watch) -> Episode:
+def _episode(benchmark: Benchmark, model: Model | PerEpisode, task: Task, folder: Path, plan: Plan, watch: Watch) -> Episode:
     """Run, score and record one episode."""
     began = time.perf_counter()
     trajectory, score, instruction = Trajectory(task.instruction), Score(False, 0.0), task.instruction
@@ -140,7 +149,7 @@ def _episode(benchmark: Benchmark, model: Model, task: Task, folder: Path, plan:
         with benchmark.environment(task) as env:
             instruction = benchmark.instruction(task, env)
             agent = Agent(
-                model,
+                model.make(task, env) if isinstance(model, PerEpisode) else model,
                 env,
                 prompt=plan.prompt,
                 limits=plan.limits_of(task),

@@ -38,7 +38,7 @@ HOMES = {
     "mss": "environments/desktop",
 }
 FAMILIES = {
-    "environments": {"browser", "desktop", "static"},
+    "environments": {"browser", "desktop", "osworld", "static"},
     "tools": {"browser", "computer", "control", "desktop"},
     "model": {"glm4v_moe", "scripted", "server"},
     "agent.prompts": {"compact", "desktop", "tool_call"},

@@ -11,6 +11,8 @@ from PIL import Image, ImageChops
 
 from environments import make, names
 from environments.base import ActionError, Environment, EnvironmentFault, Observation, Point
+from tests.environments.desktops import desktop
+from tests.evals.osworld_server import OsworldServer
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "static": {"image": Image.new("RGBA", (320, 200), "teal")},
@@ -19,11 +21,21 @@ OPTIONS: dict[str, dict[str, Any]] = {
 NEEDS_A_SCREEN = {"desktop"}
 
 
+@pytest.fixture(scope="module")
+def machine() -> Iterator[OsworldServer]:
+    """OSWorld's server, which one of them needs."""
+    with desktop((640, 480)) as env:
+        env.reset()
+        with OsworldServer(env) as server:
+            yield server
+
+
 @pytest.fixture(scope="module", params=names())
 def environment(request: pytest.FixtureRequest) -> Iterator[Environment]:
     name = request.param
+    options = OPTIONS.get(name, {}) if name != "osworld" else {"url": request.getfixturevalue("machine").url}
     try:
-        made = make(name, **OPTIONS.get(name, {}))
+        made = make(name, **options)
         made.reset()
     except EnvironmentFault as fault:
         if name in NEEDS_A_SCREEN:

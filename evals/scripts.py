@@ -1,0 +1,80 @@
+"""Two models that look at nothing: a script of actions, written for one task, and one that only says that it is done.
+
+A script shows that a task can be done with the actions there are; the other that it is not done already. They judge the benchmark.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from environments.base import Desktop, Environment
+from evals.base import Benchmark, EvalError, Scripted
+from evals.runner import PerEpisode
+from model.base import Completion, GenerationConfig, Message, Model, ModelError
+from tools import native_actions
+from tools.base import Tool
+from tools.control import Done
+
+PROMPT = "tool_call"
+"""The protocol these models write in."""
+BOUND = 15.0
+"""Seconds a window that a script waits for has to come to the front."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """An action that waits until a window whose title or program holds the words has the keyboard."""
+
+    window: str
+    action: Tool
+
+
+class Script:
+    """Says its actions in order, and that it is done."""
+
+    name = "oracle"
+
+    def __init__(self, env: Environment, actions: Sequence[Tool | When]) -> None:
+        self._env, self._left, self._space = env, list(actions), native_actions("desktop")
+
+    def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
+        """Raises ModelError when a window that is waited for does not come."""
+        line = self._left.pop(0) if self._left else Done()
+        if isinstance(line, When):
+            self._wait(line.window)
+            line = line.action
+        return Completion(self._space.render(line))
+
+    def _wait(self, window: str) -> None:
+        assert isinstance(self._env, Desktop)
+        end = time.monotonic() + BOUND
+        while True:
+            focused = next((seen for seen in self._env.windows() if seen.focused), None)
+            if focused is not None and window.lower() in f"{focused.title} {focused.program}".lower():
+                break
+            if time.monotonic() > end:
+                there = "none" if focused is None else repr(focused.title)
+                raise ModelError(f"The script waits for the window {window!r}; the one in front is {there}.")
+            time.sleep(0.05)
+        self._env.observe()  # a window that has just come may still be drawing itself
+
+
+def stand_in(agent: Literal["oracle", "null"], benchmark: Benchmark) -> tuple[Model | PerEpisode, str]:
+    """Who acts instead of a model, and the protocol it writes in. Raises EvalError when the benchmark has no oracle."""
+    if agent == "null":
+        return Null(), PROMPT
+    if not isinstance(benchmark, Scripted):
+        raise EvalError(f"{benchmark.name} has no oracle.")
+    return PerEpisode("oracle", benchmark.oracle), benchmark.oracle_prompt
+
+
+class Null:
+    """Says at once that it is done."""
+
+    name = "null"
+
+    def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
+        return Completion(native_actions("desktop").render(Done()))
