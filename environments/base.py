@@ -217,12 +217,11 @@ _ALIASES = {
     "pgdn": "pagedown", "pgdown": "pagedown", "prior": "pageup", "next": "pagedown", "caps": "capslock", "menu": "contextmenu",
     "apps": "contextmenu", "prtsc": "printscreen", "prtscr": "printscreen", "print": "printscreen", "plus": "+", "minus": "-",
 }  # fmt: skip
-_ALIASES |= zip(
+_PUNCTUATION = (
     "exclam quotedbl numbersign dollar percent ampersand apostrophe parenleft parenright asterisk comma period slash colon semicolon less "
-    "equal greater question at bracketleft backslash bracketright asciicircum underscore grave braceleft bar braceright asciitilde".split(),
-    "!\"#$%&'()*,./:;<=>?@[\\]^_`{|}~",
-    strict=True,
-)  # X's names (keysymdef.h)
+    "equal greater question at bracketleft backslash bracketright asciicircum underscore grave braceleft bar braceright asciitilde"
+)
+_ALIASES |= zip(_PUNCTUATION.split(), "!\"#$%&'()*,./:;<=>?@[\\]^_`{|}~", strict=True)  # X's names (keysymdef.h)
 _ALIASES |= {"quote": "'", "backquote": "`"}  # the DOM's
 
 
