@@ -36,10 +36,11 @@ browser: $(INSTALLED)
 # what tests type into and click on; without them those tests are skipped
 TOOLKITS := xterm zenity python3-tk python3-gi gir1.2-gtk-3.0 python3-pyqt5 x11-xserver-utils x11-xkb-utils
 toolkits: $(INSTALLED)
-	@$(BIN)/glimpse setup --desktop
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(TOOLKITS) >/dev/null 2>&1; then \
-	  echo "Installing $(TOOLKITS) with apt-get …"; \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLKITS) >/dev/null; fi
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "Without root and apt-get nothing is installed here: tests that lack a program are skipped and name its package."; \
+	else \
+	  $(BIN)/glimpse setup --desktop && { dpkg -s $(TOOLKITS) >/dev/null 2>&1 || { echo "Installing $(TOOLKITS) with apt-get …"; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLKITS) >/dev/null; }; }; fi
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

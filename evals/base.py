@@ -62,6 +62,11 @@ class Benchmark(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """The tasks that cannot be run here, by id, each with the reason in one line; they are not among `tasks`."""
+        ...
+
     def tasks(self) -> Sequence[Task]:
         """The episodes asked for, in the order they are run: one Task for each task name and seed."""
         ...
@@ -94,16 +99,6 @@ class Scripted(Protocol):
 
     def oracle(self, task: Task, env: Environment) -> Model:
         """One for one episode. Raises EvalError for a task that has none."""
-        ...
-
-
-@runtime_checkable
-class Partial(Protocol):
-    """A benchmark that leaves tasks out when they cannot be run here."""
-
-    @property
-    def skipped(self) -> Mapping[str, str]:
-        """Why, in one line, by the task's id."""
         ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -108,6 +108,9 @@ class PageBenchmark:
     environment: "browser", or "desktop" for a window on a virtual display.
     """
 
+    oracle_prompt = "compact"
+    skipped: Mapping[str, str] = {}
+
     def __init__(self, tasks: Sequence[Task], headless: bool, environment: str = "browser") -> None:
         if environment not in ("browser", "desktop"):
             raise EvalError(f"These pages can be seen in a browser or on a desktop, not in {environment!r}.")
@@ -117,8 +120,6 @@ class PageBenchmark:
 
     def tasks(self) -> Sequence[Task]:
         return self._tasks
-
-    oracle_prompt = "compact"
 
     def oracle(self, task: Task, env: Any) -> Model:
         """Raises EvalError for a page that no oracle knows."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.base import Step
-from evals.base import Benchmark, Partial, Task
+from evals.base import Benchmark, Task
 from evals.runner import PerEpisode, Plan, Watch, run
 from evals.summary import Episode, Rate, Summary
 from model.base import Model
@@ -79,7 +79,7 @@ def run_and_tell(benchmark: Benchmark, model: Model | PerEpisode, out: Path, pla
 def _left_out(benchmark: Benchmark) -> dict[str, list[str]]:
     """The tasks that are left out, by the reason."""
     reasons: dict[str, list[str]] = {}
-    for task, reason in benchmark.skipped.items() if isinstance(benchmark, Partial) else ():
+    for task, reason in benchmark.skipped.items():
         reasons.setdefault(reason, []).append(task)
     return reasons
 

@@ -28,7 +28,7 @@ from agent.policy import Limits
 from agent.prompts.base import Constraint
 from agent.trajectory import Trajectory
 from environments.base import Environment, EnvironmentFault
-from evals.base import Benchmark, EvalError, Partial, Score, Task
+from evals.base import Benchmark, EvalError, Score, Task
 from evals.summary import Episode, Summary, summarise
 from model.base import Model, ModelError
 
@@ -99,8 +99,7 @@ def run(benchmark: Benchmark, model: Model | PerEpisode, out: Path, plan: Plan, 
     watch = watch or Watch()
     if tasks:
         benchmark.environment(tasks[0]).close()  # what cannot even start is told before anything is written
-    skipped = {"skipped": dict(benchmark.skipped)} if isinstance(benchmark, Partial) and benchmark.skipped else {}
-    _open(out, benchmark, tasks, {"model": model.name, **asdict(plan), **skipped})
+    _open(out, benchmark, tasks, {"model": model.name, **asdict(plan), "skipped": dict(benchmark.skipped)})
     episodes: list[Episode] = []
     stopped = ""
     try:

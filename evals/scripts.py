@@ -5,12 +5,12 @@ A script shows that a task can be done with the actions there are; the other tha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from environments.base import Desktop, Environment
+from environments.desktop.waiting import wait_until
 from evals.base import Benchmark, EvalError, Scripted
 from evals.runner import PerEpisode
 from model.base import Completion, GenerationConfig, Message, Model, ModelError
@@ -49,16 +49,17 @@ class Script:
         return Completion(self._space.render(line))
 
     def _wait(self, window: str) -> None:
-        assert isinstance(self._env, Desktop)
-        end = time.monotonic() + BOUND
-        while True:
-            focused = next((seen for seen in self._env.windows() if seen.focused), None)
-            if focused is not None and window.lower() in f"{focused.title} {focused.program}".lower():
-                break
-            if time.monotonic() > end:
-                there = "none" if focused is None else repr(focused.title)
-                raise ModelError(f"The script waits for the window {window!r}; the one in front is {there}.")
-            time.sleep(0.05)
+        desktop = self._env
+        assert isinstance(desktop, Desktop)
+        focused = ""
+
+        def there() -> bool:
+            nonlocal focused
+            focused = next((f"{seen.title} ({seen.program})" for seen in desktop.windows() if seen.focused), "none")
+            return window.lower() in focused.lower()
+
+        if not wait_until(there, BOUND):
+            raise ModelError(f"The script waits for the window {window!r}; the one in front is {focused}.")
         self._env.observe()  # a window that has just come may still be drawing itself
 
 

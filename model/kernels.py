@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from model.tiles import Floats, compiled, exp, inlined, silu
+from model.tiles import Floats, compiled, exp, inlined, sigmoid, silu
 
 BLOCK = 64
 """Rows of a weight matrix that one task takes."""
@@ -99,6 +99,23 @@ def exponential(x: Floats, top: Any) -> Any:
     return total
 
 
+@inlined
+def keep(qkv: Floats, cos: Floats, sin: Floats, store: Floats, place: int) -> None:
+    """Rotate one token's queries and keys in place, and keep its key and value. qkv (heads + 2 · kv heads, size); cos, sin (rotated / 2,);
+    store (2, kv heads, capacity, size)."""
+    kv_heads, half = store.shape[1], cos.shape[0]
+    heads = qkv.shape[0] - 2 * kv_heads
+    for head in range(heads + kv_heads):
+        for i in range(half):
+            first, second = qkv[head, i], qkv[head, i + half]
+            qkv[head, i] = first * cos[i] - second * sin[i]
+            qkv[head, i + half] = second * cos[i] + first * sin[i]
+    for head in range(kv_heads):
+        for i in range(qkv.shape[1]):
+            store[0, head, place, i] = qkv[heads + head, i]
+            store[1, head, place, i] = qkv[heads + kv_heads + head, i]
+
+
 @compiled
 def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, parts: int, out: Floats) -> None:
     """Rotate one token's queries and keys, keep its key and value, and look back at all there are.
@@ -106,18 +123,10 @@ def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, pa
     qkv (heads + 2 · kv heads, size); cos, sin (rotated / 2,); store (2, kv heads, capacity, size), of which `length` tokens are filled;
     out (heads, size). parts: how many tasks share the tokens of a head (flash decoding: each has a maximum and a sum of its own).
     """
-    kv_heads, size, half = store.shape[1], store.shape[3], cos.shape[0]
+    kv_heads, size = store.shape[1], store.shape[3]
     heads = qkv.shape[0] - 2 * kv_heads
     group = heads // kv_heads
-    for head in range(heads + kv_heads):
-        for i in range(half):
-            first, second = qkv[head, i], qkv[head, i + half]
-            qkv[head, i] = first * cos[i] - second * sin[i]
-            qkv[head, i + half] = second * cos[i] + first * sin[i]
-    for head in range(kv_heads):
-        for i in range(size):
-            store[0, head, length, i] = qkv[heads + head, i]
-            store[1, head, length, i] = qkv[heads + kv_heads + head, i]
+    keep(qkv, cos, sin, store, length)
     total, scale = length + 1, np.float32(1.0 / np.sqrt(size))
     span = (total + parts - 1) // parts
     largest = np.full((parts, heads), np.float32(-np.inf), dtype=np.float32)
@@ -149,25 +158,26 @@ def attend(qkv: Floats, cos: Floats, sin: Floats, store: Floats, length: int, pa
 
 
 @inlined
-def route(x: Floats, router: Floats, bias: Floats, top_k: int, normalised: bool, scale: float, chosen: Any, weights: Floats) -> None:
-    """Of each row, the experts with the highest sigmoid score plus bias, and their weights: the scores without it."""
+def pick(scores: Floats, bias: Floats, normalised: bool, scale: float, chosen: Any, weights: Floats) -> None:
+    """The experts whose score (experts,) plus bias is highest, and their weights: the scores without it. chosen, weights (top k,)."""
+    ranked, total = scores + bias, np.float32(0.0)
+    for k in range(chosen.shape[0]):
+        best = np.argmax(ranked)
+        ranked[best] = np.float32(-np.inf)
+        chosen[k], weights[k] = best, scores[best]
+        total += scores[best]
+    for k in range(chosen.shape[0]):
+        weights[k] *= np.float32(scale) / (total + np.float32(1e-20)) if normalised else np.float32(scale)
+
+
+@inlined
+def route(x: Floats, router: Floats, bias: Floats, normalised: bool, scale: float, chosen: Any, weights: Floats) -> None:
+    """What `pick` gives for each row: chosen, weights (rows, top k)."""
     scores = np.empty(router.shape[0], dtype=np.float32)
-    taken = np.empty(router.shape[0], dtype=np.bool_)
     for row in range(x.shape[0]):
         for expert in range(router.shape[0]):
-            scores[expert] = np.float32(1.0) / (np.float32(1.0) + np.exp(-dot(router[expert], x[row])))
-            taken[expert] = False
-        total = np.float32(0.0)
-        for k in range(top_k):
-            best = -1
-            for expert in range(router.shape[0]):
-                if not taken[expert] and (best < 0 or scores[expert] + bias[expert] > scores[best] + bias[best]):
-                    best = expert
-            taken[best] = True
-            chosen[row, k], weights[row, k] = best, scores[best]
-            total += scores[best]
-        for k in range(top_k):
-            weights[row, k] *= np.float32(scale) / (total + np.float32(1e-20)) if normalised else np.float32(scale)
+            scores[expert] = sigmoid(dot(router[expert], x[row]))
+        pick(scores, bias, normalised, scale, chosen[row], weights[row])
 
 
 @inlined
@@ -204,7 +214,7 @@ def finish(
     rms_norm(x, norm, epsilon, normed)
     chosen, weights = np.empty((rows, top_k), dtype=np.int64), np.empty((rows, top_k), dtype=np.float32)
     if top_k:
-        route(normed, router, bias, top_k, normalised, scale, chosen, weights)
+        route(normed, router, bias, normalised, scale, chosen, weights)
     shared, inner = shared_out.shape[1], experts_out.shape[2]
     # the MLPs at work: the shared one with all rows, then each expert that was chosen with those that chose it
     experts = np.unique(chosen.ravel())

@@ -13,7 +13,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from model.tiles import COLUMNS, LANES, Floats, compiled, exp, highest, inlined, silu, tile, total
+from model.kernels import keep, pick, rms_norm
+from model.tiles import COLUMNS, LANES, Floats, compiled, exp, highest, inlined, sigmoid, silu, tile, total
 
 ROWS = 48
 """Rows of weights that one task takes: they stay in the second-level cache while panels pass by. A multiple of COLUMNS."""
@@ -32,12 +33,7 @@ Indices = NDArray[np.int64]
 def normed(x: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
     """Each row of x (rows, hidden) over the root of its mean square, times a weight."""
     for row in prange(x.shape[0]):
-        total = np.float32(0.0)
-        for i in range(x.shape[1]):
-            total += x[row, i] * x[row, i]
-        scale = np.float32(1.0) / np.sqrt(total / np.float32(x.shape[1]) + np.float32(epsilon))
-        for i in range(x.shape[1]):
-            out[row, i] = x[row, i] * scale * weight[i]
+        rms_norm(x[row : row + 1], weight, epsilon, out[row : row + 1])
 
 
 @compiled
@@ -77,17 +73,8 @@ def place(qkv: Floats, cos: Floats, sin: Floats, store: Floats, before: int) -> 
 
     qkv (tokens, heads + 2 · kv heads, size); cos, sin (tokens, rotated / 2); store (2, kv heads, capacity, size).
     """
-    kv_heads, half = store.shape[1], cos.shape[1]
-    heads = qkv.shape[1] - 2 * kv_heads
     for token in prange(qkv.shape[0]):
-        for head in range(heads + kv_heads):
-            for i in range(half):
-                first, second = qkv[token, head, i], qkv[token, head, i + half]
-                qkv[token, head, i] = first * cos[token, i] - second * sin[token, i]
-                qkv[token, head, i + half] = second * cos[token, i] + first * sin[token, i]
-        for head in range(kv_heads):
-            store[0, head, before + token] = qkv[token, heads + head]
-            store[1, head, before + token] = qkv[token, heads + kv_heads + head]
+        keep(qkv[token], cos[token], sin[token], store, before + token)
 
 
 @compiled
@@ -199,16 +186,8 @@ def choose(scores: Floats, bias: Floats, normalised: bool, scale: float, chosen:
     for row in prange(scores.shape[0]):
         sigmoids = np.empty(scores.shape[1], dtype=np.float32)
         for expert in range(scores.shape[1]):
-            sigmoids[expert] = np.float32(1.0) / (np.float32(1.0) + exp(-scores[row, expert]))
-        ranked = sigmoids + bias
-        total = np.float32(0.0)
-        for k in range(chosen.shape[1]):
-            best = np.argmax(ranked)
-            ranked[best] = np.float32(-np.inf)
-            chosen[row, k], weights[row, k] = best, sigmoids[best]
-            total += sigmoids[best]
-        for k in range(chosen.shape[1]):
-            weights[row, k] *= np.float32(scale) / (total + np.float32(1e-20)) if normalised else np.float32(scale)
+            sigmoids[expert] = sigmoid(scores[row, expert])
+        pick(sigmoids, bias, normalised, scale, chosen[row], weights[row])
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,5 +223,10 @@ def exp(x: Any) -> Any:
 
 
 @inlined
+def sigmoid(x: Any) -> Any:
+    return np.float32(1.0) / (np.float32(1.0) + exp(-x))
+
+
+@inlined
 def silu(x: Any) -> Any:
     return x / (np.float32(1.0) + exp(-x))

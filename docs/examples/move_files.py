@@ -18,28 +18,26 @@ from tools.computer import Key, Type
 from tools.control import Done, Wait
 
 TASK = "Move sun.png and moon.png from Downloads to Pictures."
-SCRIPT: list[Tool] = [
-    Type(text="sun"),
-    Key(keys="escape"),
-    Key(keys="ctrl+x"),
-    Key(keys="ctrl+l"),
-    Type(text="~/Pictures\n"),
-    Wait(seconds=1),
-    Key(keys="ctrl+v"),
-    Wait(seconds=1),
-    Key(keys="ctrl+l"),
-    Type(text="~/Downloads\n"),
-    Wait(seconds=1),
-    Type(text="moon"),
-    Key(keys="escape"),
-    Key(keys="ctrl+x"),
-    Key(keys="ctrl+l"),
-    Type(text="~/Pictures\n"),
-    Wait(seconds=1),
-    Key(keys="ctrl+v"),
-    Wait(seconds=1),
-    Done(),
-]
+
+
+def moved(name: str) -> list[Tool]:
+    """Cut the file of that name, go to Pictures, paste, go back."""
+    return [
+        Type(text=name),
+        Key(keys="escape"),
+        Key(keys="ctrl+x"),
+        *visited("~/Pictures"),
+        Key(keys="ctrl+v"),
+        Wait(seconds=1),
+        *visited("~/Downloads"),
+    ]
+
+
+def visited(folder: str) -> list[Tool]:
+    return [Key(keys="ctrl+l"), Type(text=f"{folder}\n"), Wait(seconds=1)]
+
+
+SCRIPT = [*moved("sun"), *moved("moon"), Done()]
 
 
 def main(model: str) -> bool:

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import psutil
 
 from environments.base import ActionError, EnvironmentFault
 from environments.desktop.connection import authorise
+from environments.desktop.waiting import wait_until
 
 MARK = "GLIMPSE_DISPLAY"
 """An environment variable that every process on a virtual display inherits: that is how they are found when it ends."""
@@ -149,22 +149,19 @@ class VirtualDisplay:
             windows.close()
 
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + START_BOUND
-        while not ready():
-            if time.monotonic() > end:
-                raise EnvironmentFault(f"{what} was not ready within {START_BOUND:g} s on the virtual display {self.name}.")
-            time.sleep(0.01)
+        if not wait_until(ready, START_BOUND):
+            raise EnvironmentFault(f"{what} was not ready within {START_BOUND:g} s on the virtual display {self.name}.")
 
-    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            command, env=self.env, cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command, env=env or self.env, cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
 
-    def launch(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a program in the home folder. Raises ActionError when there is none of that name."""
+    def launch(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a program in the home folder; env: instead of the display's own. Raises ActionError when there is none of that name."""
         try:
-            return self._spawn(command)
+            return self._spawn(command, env)
         except OSError as error:
             raise ActionError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
 

@@ -21,6 +21,7 @@ from PIL import Image
 from environments.base import ActionError, Box, Button, EnvironmentFault, Observation, Point, Stopped
 from environments.desktop.display import VirtualDisplay
 from environments.desktop.session import Session
+from environments.desktop.waiting import wait_until
 from environments.desktop.windows import Window
 
 LONGEST = 200_000
@@ -71,6 +72,7 @@ class DesktopEnvironment:
         self._session: Session | None = None
         self._begun = False
         self._acted = True
+        self._timings: dict[str, float] = {}
         self._end: Callable[[], object] = lambda: None
 
     # looking
@@ -89,16 +91,10 @@ class DesktopEnvironment:
             known = {window.id for window in here.windows.opened()}
             for command in self._options.start:
                 self._virtual.launch(shlex.split(command))
-            self._await(lambda: len({w.id for w in here.windows.opened()} - known) >= len(self._options.start))
+            if not wait_until(lambda: len({w.id for w in here.windows.opened()} - known) >= len(self._options.start), START_BOUND):
+                raise EnvironmentFault(f"No window of {', '.join(self._options.start)} appeared within {START_BOUND:g} s.")
         self._acted = True
         return self.observe()
-
-    def _await(self, ready: Callable[[], bool]) -> None:
-        end = time.monotonic() + START_BOUND
-        while not ready():
-            if time.monotonic() > end:
-                raise EnvironmentFault(f"No window of {', '.join(self._options.start)} appeared within {START_BOUND:g} s.")
-            time.sleep(0.05)
 
     def _open(self) -> None:
         self.close()
@@ -137,8 +133,6 @@ class DesktopEnvironment:
         if screenshot.getbbox() is None:
             notices.append("The screen is all black: it may be locked or switched off.")
         return Observation(screenshot, notices=tuple(notices), png=png)
-
-    _timings: Mapping[str, float] = {}
 
     @property
     def timings(self) -> dict[str, float]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from environments.base import ActionError, EnvironmentFault, key_name
+from environments.base import ActionError, EnvironmentFault
+from environments.desktop.holding import HeldKeys
 
 NAMES = {
     "ctrl": "Control_L", "alt": "Alt_L", "shift": "Shift_L", "meta": "Super_L", "enter": "Return", "tab": "Tab", "escape": "Escape",
@@ -30,7 +31,7 @@ NO_SYMBOL = 0
 UNICODE = 0x01000000
 MEDIA = 0x10080000
 """Keysyms from here on are those of XF86keysym.h: volume, brightness, mail."""
-CONTROL, ALT, META, LOCK = 1 << 2, 1 << 3, 1 << 6, 1 << 1
+LOCK = 1 << 1
 
 
 def keysym(character: str) -> int:
@@ -38,7 +39,7 @@ def keysym(character: str) -> int:
     return code if 0x20 <= code <= 0x7E or 0xA0 <= code <= 0xFF else UNICODE + code
 
 
-class Keyboard:
+class Keyboard(HeldKeys):
     """Keys of one display.
 
     connection: an open Xlib display. check: raises when a person wants all this to stop. alone: nobody has a keyboard there, so that keys
@@ -49,6 +50,7 @@ class Keyboard:
         from Xlib import XK
         from Xlib.ext import xtest
 
+        super().__init__()
         self._display, self._check, self._fake, self._named = connection, check, xtest.fake_input, XK.string_to_keysym
         if not connection.has_extension("XTEST"):
             raise EnvironmentFault("The display has no XTEST extension, so nothing can be typed or clicked there.")
@@ -61,7 +63,6 @@ class Keyboard:
         self._pressed: dict[int, float] = {}  # when each of those was pressed last
         self._spare: list[int] = []
         self._rows: list[list[int]] = []
-        self.held: list[str] = []
 
     def _read(self) -> None:
         """The layout as it is now: which key gives which keysym, alone or with Shift; keys that give nothing."""
@@ -100,15 +101,15 @@ class Keyboard:
     def _batches(self, symbols: Sequence[int]) -> Iterator[list[int]]:
         """In order, no more in one than there are spare keys for. Asked for anew when the one before has been typed."""
         room, batch = len(self._spare) + len(self._own), list[int]()
-        rare: set[int] = set()  # what stands on a spare key, or has yet to
+        rare: set[int] = set()  # of this batch: what stands on a spare key, or has yet to
         for symbol in symbols:
-            more = {symbol} - rare if symbol in self._own or symbol not in self._keys else set()
-            if batch and (len(batch) == BATCH or len(rare) + len(more) > room):
+            is_rare = symbol in self._own or symbol not in self._keys
+            if batch and (len(batch) == BATCH or (is_rare and symbol not in rare and len(rare) == room)):
                 yield batch
                 batch, rare = [], set()
-                more = {symbol} if symbol in self._own or symbol not in self._keys else set()
             batch.append(symbol)
-            rare |= more
+            if is_rare:
+                rare.add(symbol)
         if batch:
             yield batch
 
@@ -171,32 +172,13 @@ class Keyboard:
                 self._stroke(caps[0], False)
             self._display.sync()
 
-    def press(self, keys: Sequence[str]) -> None:
-        """Together, in order; released in the opposite order whatever happens. Raises ActionError for a key that does not exist."""
-        names = [key_name(key) for key in keys]
-        with self.holding(names):
-            pass
+    def _down(self, key: str) -> None:
+        self._turn(key, True)
 
-    @contextmanager
-    def holding(self, keys: Sequence[str]) -> Iterator[None]:
-        """Keys held down meanwhile."""
-        down: list[str] = []
-        try:
-            for key in keys:
-                self.down(key)
-                down.append(key)
-            yield
-        finally:
-            for key in reversed(down):
-                self.up(key)
+    def _up(self, key: str) -> None:
+        self._turn(key, False)
 
-    def down(self, key: str) -> None:
-        self._hold(key_name(key), True)
-
-    def up(self, key: str) -> None:
-        self._hold(key_name(key), False)
-
-    def _hold(self, key: str, down: bool) -> None:
+    def _turn(self, key: str, down: bool) -> None:
         from Xlib import X
 
         self._read()
@@ -210,20 +192,11 @@ class Keyboard:
         if not down and shift:
             self._fake(self._display, X.KeyRelease, shift)
         self._display.sync()
-        if down:
-            self.held.append(key)
-        elif key in self.held:
-            self.held.remove(key)
-
-    def release(self) -> None:
-        """Whatever key is down."""
-        while self.held:
-            self.up(self.held[-1])
 
     def restore(self) -> None:
         """Give the spare keys back as they were."""
-        self._read()
         if self._before:
+            self._read()
             for code, row in self._before.items():
                 self._rows[code - self._first] = row
             self._rewrite(list(self._before))

@@ -103,7 +103,7 @@ class Mouse:
             for start, end in pairwise(path):
                 for step in range(1, STEPS + 1):
                     self._check()
-                    at = tuple(round(a + (b - a) * step / STEPS) for a, b in zip(start, end, strict=True))  # type: ignore[assignment]
+                    at = (_between(start[0], end[0], step), _between(start[1], end[1], step))
                     self.move(at)
                     time.sleep(STEP)
         finally:
@@ -122,3 +122,7 @@ class Mouse:
         """Whatever button is down."""
         while self.held:
             self.up(self.position(), self.held[-1])
+
+
+def _between(start: int, end: int, step: int) -> int:
+    return round(start + (end - start) * step / STEPS)

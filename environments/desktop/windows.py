@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from environments.base import ActionError, Box
 from environments.desktop.connection import open_display
+from environments.desktop.waiting import wait_until
 
 BOUND = 3.0
 """Seconds a window manager has to do what it was asked for."""
@@ -56,9 +55,8 @@ class Windows:
         """Bring a window to the front. Raises ActionError when there is none of that name, or it does not come."""
         window = self.find(name)
         self._ask("_NET_ACTIVE_WINDOW", window.id, 2)
-        self._await(
-            lambda: (self._value(self._root, "_NET_ACTIVE_WINDOW") or [0])[0] == window.id, f"{window.title!r} does not come forward."
-        )
+        if not wait_until(lambda: (self._value(self._root, "_NET_ACTIVE_WINDOW") or [0])[0] == window.id, BOUND):
+            raise ActionError(f"{window.title!r} does not come forward.")
         return window
 
     def close_window(self, name: str) -> Window:
@@ -69,13 +67,6 @@ class Windows:
 
     def close(self) -> None:
         self._display.close()
-
-    def _await(self, done: Callable[[], bool], failing: str) -> None:
-        end = time.monotonic() + BOUND
-        while not done():
-            if time.monotonic() > end:
-                raise ActionError(failing)
-            time.sleep(0.02)
 
     def _described(self, id: int, active: int) -> Window | None:
         """None when it has just gone, or is no window of a program (a panel, the desktop)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from agent.trajectory import Trajectory
 from environments.base import EnvironmentFault, Observation
 from environments.desktop import DesktopEnvironment
+from environments.desktop.waiting import wait_until
 from environments.osworld import OsworldEnvironment
 from evals.base import EvalError, Score, Task
 from evals.checks.judge import judge, supported
@@ -34,9 +34,7 @@ class TaskDesktop(DesktopEnvironment):
         super().reset()
         set_up(self._task.config, self.scene)
         if any(step.type == "launch" for step in self._task.config):
-            end = time.monotonic() + WINDOW_BOUND
-            while not self.windows() and time.monotonic() < end:  # a program that shows none is no fault
-                time.sleep(0.05)
+            wait_until(lambda: bool(self.windows()), WINDOW_BOUND)  # a program that shows none is no fault
         return self.observe()
 
 

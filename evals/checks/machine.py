@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import psutil
 
 from environments.base import ActionError, EnvironmentFault
 from environments.desktop import DesktopEnvironment
+from environments.desktop.waiting import wait_until
 from environments.osworld import OsworldEnvironment
 
 Command = str | Sequence[str]
@@ -96,12 +96,9 @@ class LocalMachine:
             self._end(words)
             return
         try:
-            subprocess.Popen(
-                words, env=self._variables(), cwd=self._display.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise EnvironmentFault(f"The task's program {words[0]} cannot be started: {error.strerror}.") from error
+            self._display.launch(words, self._variables())
+        except ActionError as error:
+            raise EnvironmentFault(f"The task's program {error}") from error
 
     def read(self, path: str) -> bytes | None:
         try:
@@ -123,11 +120,11 @@ class LocalMachine:
         place.write_bytes(data)
 
     def activate(self, window: str) -> None:
-        end = time.monotonic() + WINDOW_BOUND
-        while not any(window.lower() in f"{seen.title} {seen.program}".lower() for seen in self._env.windows()):
-            if time.monotonic() > end:
-                raise EnvironmentFault(f"No window {window!r} appeared within {WINDOW_BOUND:g} s.")
-            time.sleep(0.05)
+        def there() -> bool:
+            return any(window.lower() in f"{seen.title} {seen.program}".lower() for seen in self._env.windows())
+
+        if not wait_until(there, WINDOW_BOUND):
+            raise EnvironmentFault(f"No window {window!r} appeared within {WINDOW_BOUND:g} s.")
         self._env.observe()  # a program that has just shown its window may still be busy drawing it
         self._told(self._env.focus_window, window)
 

@@ -41,9 +41,9 @@ def need_program(program: str, package: str) -> None:
         pytest.skip(f"{program} is missing: apt-get install {package}")
 
 
-def desktop(size: tuple[int, int] = (800, 600), **options: object) -> DesktopEnvironment:
+def desktop(size: tuple[int, int] = (800, 600), scale: float = 1.0) -> DesktopEnvironment:
     need_display()
-    return DesktopEnvironment(display="virtual", size=size, options=DesktopOptions(**options))  # type: ignore[arg-type]
+    return DesktopEnvironment(display="virtual", size=size, options=DesktopOptions(scale=scale))
 
 
 def probe(env: DesktopEnvironment, toolkit: str, kind: str, file: Path) -> None:
@@ -54,6 +54,12 @@ def probe(env: DesktopEnvironment, toolkit: str, kind: str, file: Path) -> None:
     if kind != "cover":
         env.focus_window("probe")
     env.observe()
+
+
+def clicked(file: Path, count: int) -> list[float]:
+    """Where a probe was pressed for the count-th time, in its logical pixels; waited for."""
+    until(lambda: file.read_text().split()[2] == str(count), "the click arrives")
+    return [float(value) for value in file.read_text().split()[:2]]
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 15.0) -> None:

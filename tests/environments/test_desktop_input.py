@@ -15,7 +15,7 @@ import pytest
 from environments.base import ActionError, Point
 from environments.desktop import DesktopEnvironment
 from tests.environments.corpus import strings
-from tests.environments.desktops import desktop, need_program, probe, until
+from tests.environments.desktops import clicked, desktop, need_program, probe, until
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,7 @@ def test_a_click_lands_on_its_pixel(toolkit: str, scale: float, tmp_path: Path) 
         for count in range(1, 201):
             point = Point(source.randrange(800), source.randrange(600))
             env.click(point)
-            until(lambda count=count: file.read_text().split()[2] == str(count), "the click arrives")  # type: ignore[misc]
-            x, y, _ = (float(value) for value in file.read_text().split())
+            x, y = clicked(file, count)
             assert max(abs(x * scale - point.x), abs(y * scale - point.y)) <= (0 if scale == 1 else 1), (x, y, point)
 
 
@@ -115,8 +114,7 @@ def test_a_click_in_a_corner_is_a_click(env: DesktopEnvironment, tmp_path: Path)
     probe(env, "tk", "clicks", file)
     for count, corner in enumerate((Point(0, 0), Point(799, 0), Point(0, 599), Point(799, 599)), 1):
         env.click(corner)
-        until(lambda count=count: file.read_text().split()[2] == str(count), "the click arrives")  # type: ignore[misc]
-        assert [float(value) for value in file.read_text().split()[:2]] == list(corner)
+        assert clicked(file, count) == list(corner)
     env.press("alt", "f4")
 
 
@@ -135,6 +133,4 @@ def test_a_click_on_a_second_monitor_or_in_a_region_lands_on_its_pixel(monitor: 
             for count in range(1, 101):
                 point = Point(source.randrange(200), source.randrange(200))
                 env.click(point)
-                until(lambda count=count: file.read_text().split()[2] == str(count), "the click arrives")  # type: ignore[misc]
-                seen = [float(value) for value in file.read_text().split()[:2]]
-                assert seen == [origin[0] + 10 + point.x, origin[1] + 20 + point.y]
+                assert clicked(file, count) == [origin[0] + 10 + point.x, origin[1] + 20 + point.y]

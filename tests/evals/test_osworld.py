@@ -109,7 +109,7 @@ def test_osworld_leaves_out_what_it_cannot_run_and_refuses_it_by_name(tmp_path: 
     (tmp_path / "bad.json").write_text(json.dumps(bad))
     benchmark = make_benchmark("osworld", folder=tmp_path)
     assert [one.id for one in benchmark.tasks()] == ["good"]
-    assert benchmark.skipped == {"bad": "the metric 'is_magic' is not supported"}  # type: ignore[attr-defined]
+    assert benchmark.skipped == {"bad": "the metric 'is_magic' is not supported"}
     benchmark.close()
     with pytest.raises(EvalError, match="bad cannot be run"):
         make_benchmark("osworld", folder=tmp_path, tasks=["bad"])
@@ -226,7 +226,7 @@ def test_setup_steps_and_getters_work_on_the_display_s_own_home(scene: Scene, sc
     assert (screen.virtual.home / "in/a.txt").read_text() == "begin320\n"
     for named in ({"type": "cache_file", "path": "said.txt"}, {"type": "vm_file", "path": "/home/user/in/a.txt", "dest": "a.txt"}):
         assert getter_of(Named(**named)).get(scene).read_text() == "begin320\n"
-    assert getter_of(Named(type="vm_file", path="~/none", dest="b")).get(scene) is None  # type: ignore[call-arg]
+    assert getter_of(Named.model_validate({"type": "vm_file", "path": "~/none", "dest": "b"})).get(scene) is None
     with pytest.raises(EnvironmentFault, match="outside the home folder"):
         scene.machine.write("/etc/glimpse", b"")
 

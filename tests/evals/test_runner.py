@@ -1,7 +1,7 @@
 """The runner over a small real benchmark: a picture whose left half is to be clicked, and a model that says what it is told."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class LeftHalf:
     dark: Sequence[int] = ()
     name: str = "left-half"
     version: str = "1"
+    skipped: Mapping[str, str] = field(default_factory=dict)
     closed: list[int | None] = field(default_factory=list)
 
     def tasks(self) -> Sequence[Task]:
