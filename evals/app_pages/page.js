@@ -77,5 +77,6 @@ const dress = rng => {
   };
   look["on-bar"] = look.bar === accent ? "#fff" : ink;
   for (const [name, value] of Object.entries(look)) document.documentElement.style.setProperty(`--${name}`, value);
+  document.documentElement.style.colorScheme = dark ? "dark" : "light";
   document.documentElement.classList.add(rng.pick(["filled", "filled", "outlined"]));
 };
