@@ -77,7 +77,7 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["run", "Click.", "--url", "about:blank", "--viewport", "wide"], "'wide' is no size"),
         (["run", "Click.", "--url", "about:blank", "--max-steps", "0"], "--max-steps"),
         (["run", "Click.", "--url", "about:blank", "--prompt", "haiku"], "There is no prompt 'haiku'; there are: compact"),
-        (["eval", "minwob"], "There is no benchmark 'minwob'; there are: agentnetbench, buttons"),
+        (["eval", "minwob"], "There is no benchmark 'minwob'; there are: agentnetbench, apps, buttons"),
         (["eval", "miniwob", "--tasks", "click-tset"], "no task 'click-tset'"),
         (["eval", "miniwob", "--tasks", "click-test", "--seeds", "zero"], "'zero' is no seed"),
         (["train", "no-such-folder"], "no-such-folder"),
