@@ -36,21 +36,21 @@ class AppEnvironment(PageEnvironment):
     def __init__(self, browser: BrowserEnvironment, name: str, seed: int) -> None:
         super().__init__(browser)
         self.url, self.script = f"{(PAGES / f'{name}.html').as_uri()}?seed={seed}", SCRIPTS[name]
+        self.wanted: Any = None  # what `state` is once all that was asked is done, and nothing else; known once the page is open
 
     def open(self) -> None:
         """Raises EnvironmentFault when the page is not whole."""
         self.browser.goto(self.url)
         if not self.browser.evaluate(_READY):
             raise EnvironmentFault(f"{self.url} does not work: reinstall glimpse.")
-        self.instruction = str(self.browser.evaluate("task.instruction"))
+        self.instruction, self.wanted = self.browser.evaluate("[task.instruction, task.wanted]")
 
     def state(self) -> Any:
-        """What the page shows or holds: the search and what was opened; the list's texts and ticks; the settings when they were saved."""
-        return self.browser.evaluate("state()")
+        """What the page shows or holds: the search and what was opened; the list's texts and ticks; the settings when they were saved.
 
-    def wanted(self) -> Any:
-        """What `state` is once all that was asked is done, and nothing else."""
-        return self.browser.evaluate("task.wanted")
+        None when another page is there, be it one of another seed that an action went back to.
+        """
+        return self.browser.evaluate("url => location.href === url ? state() : null", self.url)
 
 
 class Apps(PageBenchmark):
@@ -61,15 +61,11 @@ class Apps(PageBenchmark):
     def environment(self, task: Task) -> AppEnvironment:
         return AppEnvironment(self.browser(), task.id, task.seed or 0)
 
-    def instruction(self, task: Task, env: Any) -> str:
-        env.reset()
-        return str(env.instruction)
-
     def score(self, task: Task, trajectory: Trajectory, env: Any) -> Score:
         """Success: the page is in the one state that was asked for, and the model said that it was done."""
-        state, wanted = env.state(), env.wanted()
-        success = state == wanted and trajectory.status == "done"
-        return Score(success, float(success), reason=f"{state} where {wanted} was asked, {trajectory.status}")
+        state = env.state()
+        success = state == env.wanted and trajectory.status == "done"
+        return Score(success, float(success), reason=f"{state} where {env.wanted} was asked, {trajectory.status}")
 
 
 def make(*, tasks: Sequence[str] = (), seeds: Sequence[int] = (), headless: bool = True) -> Apps:

@@ -109,9 +109,6 @@ class Buttons(PageBenchmark):
     def environment(self, task: Task) -> ButtonsEnvironment:
         return ButtonsEnvironment(self.browser(), task.seed or 0)
 
-    def instruction(self, task: Task, env: Any) -> str:
-        return str(env.instruction)
-
     def score(self, task: Task, trajectory: Trajectory, env: Any) -> Score:
         """Success: the button that was named was clicked once, no other was, and the model said that it was done."""
         clicked = env.clicked()

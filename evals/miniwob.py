@@ -123,10 +123,6 @@ class Miniwob(PageBenchmark):
         reload = self._reload or "click" not in task.tags
         return MiniwobEnvironment(self.browser(), pages() / f"{task.id}.html", seed, reload, self.screen())
 
-    def instruction(self, task: Task, env: Any) -> str:
-        env.reset()
-        return str(env.instruction)
-
     def score(self, task: Task, trajectory: Trajectory, env: Any) -> Score:
         """`Score.raw` is the page's reward before it is scaled by time, from -1 to 1."""
         success = bool(env.done and env.raw >= threshold(task.id))

@@ -123,6 +123,11 @@ class PageBenchmark:
     def tasks(self) -> Sequence[Task]:
         return self._tasks
 
+    def instruction(self, task: Task, env: Any) -> str:
+        """What is asked, for which the page is opened."""
+        env.reset()
+        return str(env.instruction)
+
     def oracle(self, task: Task, env: Any) -> Model:
         """Raises EvalError for a page that no oracle knows."""
         from evals.oracles.base import Oracle

@@ -30,7 +30,7 @@ def test_the_oracles_succeed_and_say_so(apps: Apps) -> None:
     for task in apps.tasks():
         with apps.environment(task) as env:
             trajectory = run(apps, task, env, apps.oracle(task, env))
-            assert apps.score(task, trajectory, env).success, (task, trajectory.reason, env.state(), env.wanted())
+            assert apps.score(task, trajectory, env).success, (task, trajectory.reason, env.state(), env.wanted)
             assert 1 <= len(trajectory.steps) - 1 <= 9  # the last one says that it is done
 
 
@@ -64,6 +64,21 @@ def test_another_text_in_the_list_is_no_success(apps: Apps) -> None:
     raise AssertionError("no seed asks for one new item")
 
 
+def test_what_another_page_holds_is_no_success(apps: Apps) -> None:
+    with apps.environment(Task("todo", seed=0)) as env:
+        apps.instruction(Task("todo", seed=0), env)
+        done = env.url
+        for seed in range(1, 4):
+            other = Task("todo", seed=seed)
+            with apps.environment(other) as there:
+                apps.instruction(other, there)
+                there.browser.goto(done)  # of another seed
+                assert there.state() is None
+                there.browser.goto("about:blank")
+                trajectory = Agent(ScriptedModel(["DONE()"]), there.browser, prompt="compact").run(there.instruction)
+                assert not apps.score(other, trajectory, there).success
+
+
 def test_a_seed_is_a_page_and_a_task(apps: Apps) -> None:
     for name in TASKS:
         told = []
@@ -71,7 +86,7 @@ def test_a_seed_is_a_page_and_a_task(apps: Apps) -> None:
             task = Task(name, seed=seed)
             with apps.environment(task) as env:
                 instruction = apps.instruction(task, env)
-                told.append((instruction, env.wanted(), env.observe().screenshot.tobytes()))
+                told.append((instruction, env.wanted, env.observe().screenshot.tobytes()))
         assert told[0] == told[1]
         assert told[0] != told[2]
 
