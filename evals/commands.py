@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shutil import copy
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,24 +16,19 @@ models = typer.Typer(help="Look at checkpoints and convert them.", rich_markup_m
 
 @data.command()
 def demos(
-    benchmark: Annotated[str, typer.Argument(help="miniwob, or buttons: our own little pages.")],
+    benchmark: Annotated[str, typer.Argument(help="miniwob, buttons, apps; or words: little pages to learn reading on.")],
     out: Annotated[Path, typer.Option(help="Folder of the data set; what it holds already is not recorded again.")],
     seeds: Annotated[str, typer.Option(help="Such as 10000-10999; seeds below 10000 are for testing and are refused.")],
     tasks: o.TasksOption = "",
     stray: Annotated[float, typer.Option(min=0, max=1, help="Share of demonstrations that begin with a miss.")] = 0.1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a browser of its own.")] = 1,
 ) -> None:
     """Record demonstrations to train on: scripted oracles solve tasks through the real environment."""
-    from evals.base import make_benchmark, parse_names, parse_seeds
-    from evals.demonstrations import record
-    from evals.oracles import ORACLES
+    from evals.base import parse_names, parse_seeds
+    from evals.demonstrations import record_all
 
-    options: dict[str, Any] = {"tasks": parse_names(tasks) or tuple(ORACLES), "reload": False} if benchmark == "miniwob" else {}
-    chosen = make_benchmark(benchmark, seeds=parse_seeds(seeds), **options)
-    try:
-        kept = record(chosen, out, stray=stray, done=lambda one: print(one.task, one.seed, one.reward))
-    finally:
-        chosen.close()
-    print(f"{kept} demonstrations in {out}")
+    kept = record_all(benchmark, out, parse_names(tasks), parse_seeds(seeds), stray, workers, lambda line: print(line, flush=True))
+    print(f"{kept} kept in {out}")
 
 
 @data.command()

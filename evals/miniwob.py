@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.trajectory import Trajectory
-from environments.base import Environment, EnvironmentFault, Observation
+from environments.base import Environment, EnvironmentFault, Observation, Point
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Source, Task, match_names
 from evals.miniwob_tasks import SUITES, browsergym_episodes, episodes, suite_tasks, threshold
 from evals.oracles import ORACLES
-from evals.pages import PageBenchmark, PageEnvironment
+from evals.pages import REGION, SCALE, PageBenchmark, PageEnvironment
 
 SOURCE = Source(
     data="MiniWoB++, Farama Foundation: pages in the PyPI package miniwob",
@@ -35,6 +35,8 @@ _START = """
     style.textContent = '#reward-display, #click-canvas { visibility: hidden !important }';
     document.head.append(style);
   }
+  if (document.activeElement) document.activeElement.blur();
+  getSelection().removeAllRanges();
   core.endEpisode(0);
   Math.seedrandom(seed);
   core.EPISODE_MAX_TIME = 1e6;
@@ -50,6 +52,20 @@ async () => {
 """
 _STATE = "() => [WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, String(WOB_REWARD_REASON ?? '')]"
 _UTTERANCE = "() => { const u = core.getUtterance(); return typeof u === 'string' ? u : u.utterance; }"
+
+
+_CARRIES = frozenset(
+    (
+        "choose-date",
+        "choose-date-easy",
+        "choose-date-medium",
+        "choose-date-nodelay",
+        "search-engine",
+        "use-colorwheel",
+        "use-colorwheel-2",
+    )
+)
+"""Pages that keep something of an episode for the next (a month, a page of results, a colour) unless they are loaded anew."""
 
 
 def pages() -> Path:
@@ -86,6 +102,8 @@ class MiniwobEnvironment(PageEnvironment):
             self.browser.goto(self.page.as_uri())
             if not self.browser.evaluate(_READY):
                 raise EnvironmentFault(f"{self.page} is no MiniWoB++ page: reinstall the miniwob package.")
+        else:
+            self.browser.move(Point(*(round(SCALE * side) - 1 for side in REGION)))  # from what it hovers over
         self.browser.evaluate(_START, self.seed)
         self.instruction = str(self.browser.evaluate(_UTTERANCE))
         self.done, self.raw, self.reason, self._seen = False, 0.0, "", None
@@ -106,7 +124,7 @@ class MiniwobEnvironment(PageEnvironment):
 
 
 class Miniwob(PageBenchmark):
-    """Episodes of MiniWoB++. reload: see `MiniwobEnvironment`; without, only pages that one click solves start over in place."""
+    """Episodes of MiniWoB++. reload: see `MiniwobEnvironment`; without, all pages that carry nothing over start over in place."""
 
     name = "miniwob"
 
@@ -120,7 +138,7 @@ class Miniwob(PageBenchmark):
 
     def environment(self, task: Task) -> MiniwobEnvironment:
         seed = task.metadata.get("page_seed", str(task.seed or 0))
-        reload = self._reload or "click" not in task.tags
+        reload = self._reload or task.id in _CARRIES
         return MiniwobEnvironment(self.browser(), pages() / f"{task.id}.html", seed, reload, self.screen())
 
     def score(self, task: Task, trajectory: Trajectory, env: Any) -> Score:

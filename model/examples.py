@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -26,11 +27,12 @@ Rectangle = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) its point may lie in."""
+    """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) each of its points may
+    lie in, in the reply's order; a point beyond them is wanted exactly."""
 
     text: str
     reply: str
-    target: Rectangle | None = None
+    targets: tuple[Rectangle, ...] = ()
     tag: str = ""
 
 
@@ -62,7 +64,8 @@ class PointLabel:
     x: tuple[int, int]
     y: tuple[int, int]
     cells: list[int]
-    question: Question
+    target: Rectangle
+    tag: str
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Batch:
     image_start: int
     points: list[PointLabel] = field(default_factory=list)
     kinds: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token): what the reply is
+    text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and pressed
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
     letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
     size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
@@ -85,16 +89,25 @@ class Batch:
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 PAIRS_FROM = len(LETTERS)
 LETTER_LABELS = PAIRS_FROM + (len(LETTERS) + 1) ** 2
+_CODE = {letter: i for i, letter in enumerate(LETTERS)}
 _PLACEHOLDER = Image.new("RGB", (28, 28))
+TYPED = ("type(", "key(")
+"""How a reply begins that is text and no place."""
 _CELL = 28  # pixels of a merged vision token's side
+
+
+def piece_letters(text: str) -> set[int]:
+    """The labels of the letters and pairs that a piece of text spells."""
+    codes = [_CODE.get(c, PAIRS_FROM) for c in text.lower()]
+    pairs = {PAIRS_FROM + this * (PAIRS_FROM + 1) + following for this, following in pairwise(codes) if PAIRS_FROM not in (this, following)}
+    return pairs | {code for code in codes if code < PAIRS_FROM}
 
 
 def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int]]:
     """Which letters (of LETTERS) and pairs of neighbours have their (first) centre in which cell of the image: pairs (cell, label)."""
     labels = set()
-    code = {letter: i for i, letter in enumerate(LETTERS)}
     for word in words:
-        codes = [code.get(c, PAIRS_FROM) for c in word.text.lower()] + [PAIRS_FROM]
+        codes = [_CODE.get(c, PAIRS_FROM) for c in word.text.lower()] + [PAIRS_FROM]
         row = int(word.row / _CELL)
         for this, following, x in zip(codes, codes[1:], word.columns, strict=False):
             if 0 <= row < rows and 0 <= x < columns * _CELL:
@@ -127,12 +140,15 @@ def allowed_thousandths(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 class BatchBuilder:
-    """Examples of one screenshot size into batches. `rng` chooses readings and the x that y is trained behind."""
+    """Examples of one screenshot size into batches. `rng` chooses readings and the x that y is trained behind.
 
-    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, questions: int = 6, longest: int = 64) -> None:
-        self.tokens, self.preprocessor, self.questions, self.longest = tokens, preprocessor, questions, longest
+    room: tokens behind an image, for as many questions as fit, so that batches are of much the same length.
+    """
+
+    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 192) -> None:
+        self.tokens, self.preprocessor, self.room = tokens, preprocessor, room
         self.x_ids, self.y_ids = coordinate_ids(tokens)
-        self._value = {token: value for ids in (self.x_ids, self.y_ids) for value, token in enumerate(ids)}
+        self._x, self._y = ({token: value for value, token in enumerate(ids)} for ids in (self.x_ids, self.y_ids))
         self._cache: dict[tuple[str, str], tuple[list[int], int]] = {}
 
     def build(self, examples: Sequence[Example], rng: random.Random) -> Batch:
@@ -158,9 +174,13 @@ class BatchBuilder:
         return batch
 
     def _questions(self, example: Example, rng: random.Random) -> list[Question]:
-        readings = rng.sample(example.readings, min(len(example.readings), self.questions))
-        fitting = [q for q in (*example.questions, *readings) if len(self._tokens(q)[0]) <= self.longest]
-        return fitting[: self.questions]
+        """What there is to do, then readings, as far as there is room; one at least."""
+        room, chosen = self.room, list[Question]()
+        for question in (*example.questions, *rng.sample(example.readings, min(len(example.readings), 16))):
+            if (length := len(self._tokens(question)[0])) <= room or not chosen:
+                chosen.append(question)
+                room -= length
+        return chosen
 
     def _tokens(self, question: Question) -> tuple[list[int], int]:
         """Tokens from behind the image to the stop token, and how many of them come before the reply; just as `assemble` makes them."""
@@ -186,16 +206,17 @@ class BatchBuilder:
     def _label(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
         tokens, asked = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
+        left, typed = list(reversed(question.targets)), question.reply.startswith(TYPED)
         for i in range(asked, len(tokens)):
-            token = tokens[i]
-            if token not in self._value or question.target is None:
-                (batch.kinds if i == asked else batch.tokens).append((row, at + i - 1, token))
-            elif token == self.x_ids[self._value[token]]:
-                left, top, right, bottom = question.target
-                x = allowed_thousandths(left, right, batch.size[0])
-                y = allowed_thousandths(top, bottom, batch.size[1])
-                batch.points.append(PointLabel(row, at + i - 1, x, y, target_cells(question.target, columns, rows), question))
+            if left and tokens[i] in self._x:
+                target = left.pop()
+                x = allowed_thousandths(target[0], target[2], batch.size[0])
+                y = allowed_thousandths(target[1], target[3], batch.size[1])
+                cells = target_cells(target, columns, rows)
+                batch.points.append(PointLabel(row, at + i - 1, x, y, cells, target, question.tag))
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
+            elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
+                (batch.kinds if i == asked else batch.text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
 
 
 def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:

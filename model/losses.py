@@ -8,28 +8,49 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.examples import LETTER_LABELS, Batch
-
-SCORED_LAYERS = (1, 2)
-"""The text layers whose heads 0 and 1 are taught where to look."""
+from model.examples import LETTER_LABELS, Batch, piece_letters
 
 
 class LetterHead(nn.Linear):
-    """Names the letters and letter pairs in each merged vision cell; thrown away after training, it makes the tower read within minutes."""
+    """Names the letters and letter pairs in each merged vision cell, and those of each piece of text from its embedding.
 
-    def __init__(self, width: int) -> None:
+    Thrown away after training. It makes the tower read within minutes, and lets what is read and what is asked for meet in one space, so
+    that a word need not have been a question before to be found.
+    """
+
+    pieces: Tensor
+    spelled: Tensor
+
+    def __init__(self, width: int, pieces: Sequence[tuple[int, str]]) -> None:
+        """pieces: (token id, text) of the vocabulary."""
         super().__init__(width, LETTER_LABELS)
         nn.init.normal_(self.weight, 0, 0.02)
         nn.init.constant_(self.bias, -4.0)
+        found = [(token, labels) for token, text in pieces if (labels := piece_letters(text))]
+        self.register_buffer("pieces", torch.tensor([token for token, _ in found], dtype=torch.long), persistent=False)
+        spelled = torch.zeros(len(found), LETTER_LABELS)
+        for row, (_, labels) in enumerate(found):
+            spelled[row, sorted(labels)] = 1
+        self.register_buffer("spelled", spelled, persistent=False)
+
+
+def spelling_loss(embeddings: Tensor, head: LetterHead) -> Tensor:
+    """The same as `letter_loss` for the embeddings (vocabulary, width) of the pieces that spell something."""
+    return _multi_label(head(embeddings[head.pieces]), head.spelled)
+
+
+def _multi_label(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Binary cross-entropy summed over labels, the few positives counting four times."""
+    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none", pos_weight=torch.tensor(4.0)).sum(-1).mean()
 
 
 def letter_loss(features: Tensor, batch: Batch, head: LetterHead) -> Tensor:
-    """Multi-label binary cross-entropy over (B, cells, labels); the few positives count four times."""
+    """Over (B, cells, labels)."""
     wanted = torch.zeros(*features.shape[:2], LETTER_LABELS)
     if batch.letters:
         rows, cells, labels = torch.tensor(batch.letters).T
         wanted[rows, cells, labels] = 1
-    return F.binary_cross_entropy_with_logits(head(features), wanted, reduction="none", pos_weight=torch.tensor(4.0)).sum(-1).mean()
+    return _multi_label(head(features), wanted)
 
 
 def box_loss(hidden: Tensor, head: Tensor, ids: Sequence[int], ranges: Sequence[tuple[int, int]]) -> Tensor:
@@ -65,20 +86,22 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
 def all_losses(
     outputs: tuple[Tensor, Tensor, Mapping[int, Tensor]],
     batch: Batch,
-    heads: tuple[nn.Linear, LetterHead],
+    heads: tuple[nn.Linear, LetterHead, Tensor],
     ids: tuple[Sequence[int], Sequence[int]],
 ) -> dict[str, Tensor]:
-    """outputs: features (B, cells, width), hidden (B, L, width), scores by layer. heads: the language model's, and for letters.
-
-    ids: token ids of the thousandths of x and of y.
+    """outputs: features (B, cells, width), hidden (B, L, width), scores by layer. heads: the language model's, that for letters, and the
+    token embeddings. ids: token ids of the thousandths of x and of y.
     """
     features, hidden, scores = outputs
     weight = heads[0].weight
     losses = {
         "letters": letter_loss(features, batch, heads[1]),
         "kinds": token_loss(hidden, weight, batch.kinds),
-        "tokens": token_loss(hidden, weight, batch.tokens),
+        "spelling": spelling_loss(heads[2], heads[1]),
     }
+    for name, labels in (("tokens", batch.tokens), ("text", batch.text)):
+        if labels:
+            losses[name] = token_loss(hidden, weight, labels)
     if batch.points:
         rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
         losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
@@ -87,5 +110,5 @@ def all_losses(
     return losses
 
 
-WEIGHTS = {"x": 1.0, "y": 1.0, "kinds": 1.0, "tokens": 0.3, "attention": 0.6, "letters": 0.2}
-"""kinds: the first token of a reply decides between acting and being done; among all tokens it would drown."""
+WEIGHTS = {"x": 1.0, "y": 1.0, "kinds": 1.0, "text": 1.0, "tokens": 0.3, "attention": 0.6, "letters": 0.2, "spelling": 0.2}
+"""kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. text: what is typed."""

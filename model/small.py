@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,22 +33,31 @@ PREPROCESSOR: dict[str, Any] = {
 }  # fmt: skip
 """How the released checkpoints take their images (the published preprocessor_config.json of GLM-4.5V; mean and std are CLIP's)."""
 
-_PIECES = r"[a-z_]+\(start_box='|\]'\)|[\[,]\p{N}{1,3}(?!\p{N})|\p{N}| ?\p{L}+|\s+| ?[^\s\p{L}\p{N}]"
-"""The head and the tail of a call, a coordinate with the sign before it, single digits, words, white space, other signs."""
+_CALL = r"[a-z_]+\((?:[a-z_]+='?)?|\]*', [a-z_]+='?\[?|', step=|\]?'\)"
+"""What a call is made of between its values: one token each, wherever it stands."""
+_PIECES = rf"{_CALL}|[\[,]\p{{N}}{{1,3}}(?!\p{{N}})|\p{{N}}|\p{{L}}+|\s|[^\s\p{{L}}\p{{N}}]"
+"""Parts of a call, a coordinate with the sign before it, single digits, words, single white space, other signs."""
+_PIECE_LENGTH = 2
+"""Letters of a piece of a word. Longer ones are words learned by heart: what the screen shows of them is never taken apart."""
+
+
+POINTING_LAYERS = (1, 2)
+"""The text layers whose first two heads are taught where to look."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmallConfig:
-    """Sizes of a small model, and the seed of its first weights."""
+    """Sizes of a small model, and the seed of its first weights. rotated: the part of a head that tells places; the rest tells content."""
 
-    hidden: int = 192
-    layers: int = 4
-    heads: int = 6
-    kv_heads: int = 3
-    head_dim: int = 32
+    hidden: int = 256
+    layers: int = 5
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 64
+    rotated: float = 0.25
     experts: int = 8
     expert_width: int = 128
-    vision_hidden: int = 128
+    vision_hidden: int = 160
     vision_depth: int = 6
     vision_heads: int = 4
     seed: int = 0
@@ -59,16 +69,22 @@ def coordinate_tokens() -> tuple[list[str], list[str]]:
 
 
 def build_tokenizer(corpus: Iterable[str], pieces: int = 1000) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of `pieces` pieces trained on `corpus`, with every coordinate as one token, and GLM's control tokens by name."""
+    """A byte-level BPE of at most `pieces` short pieces trained on `corpus`, GLM's control tokens by name, and one token for every coordinate
+    and for every part of a call in the corpus."""
+    texts = list(corpus)
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(_PIECES), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=pieces, initial_alphabet=alphabet, show_progress=False))
+    trainer = trainers.BpeTrainer(vocab_size=pieces, initial_alphabet=alphabet, max_token_length=_PIECE_LENGTH, show_progress=False)
+    bpe.train_from_iterator(texts, trainer)
     state = json.loads(bpe.to_str())
-    _add_coordinates(state["model"])
+    state["model"]["ignore_merges"] = True  # a part of the pre-tokenizer that is a token is that token
+    parts = sorted({part for text in texts for part in re.findall(_CALL, text)})
+    for name in (*parts, *(name for names in coordinate_tokens() for name in names)):
+        state["model"]["vocab"].setdefault(name.replace(" ", "Ġ"), len(state["model"]["vocab"]))
     whole = Tokenizer.from_str(json.dumps(state))
     whole.add_tokens([AddedToken(t, special=i < 18, normalized=False) for i, t in enumerate(CONTROL_TOKENS)])
     return wrap_tokenizer(whole)
@@ -82,17 +98,9 @@ def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     )
 
 
-def _add_coordinates(bpe: dict[str, Any]) -> None:
-    """Merges that make one token of a bracket or a comma and the number behind it; digits are never merged otherwise."""
-    for names in coordinate_tokens():
-        for name in names:
-            bpe["vocab"][name] = len(bpe["vocab"])
-            bpe["merges"].append([name[:-1], name[-1]])
-
-
 def build_config(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4vMoeConfig:
     ids: dict[str, Any] = {name: tokenizer.convert_tokens_to_ids(name) for name in CONTROL_TOKENS}
-    rotary = sizes.head_dim // 4  # half of the head is rotated (partial_rotary_factor 0.5), in pairs
+    rotary = int(sizes.head_dim * sizes.rotated) // 2  # in pairs
     side = 3 * rotary // 8
     stops = [ids["<|endoftext|>"], ids["<|user|>"], ids["<|observation|>"]]
     text = {
@@ -103,7 +111,8 @@ def build_config(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4
         "first_k_dense_replace": 1,
         "pad_token_id": stops[0], "eos_token_id": stops, "max_position_embeddings": 8192,
         "rope_parameters": {
-            "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "mrope_section": [rotary - 2 * side, side, side]
+            "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": sizes.rotated,
+            "mrope_section": [rotary - 2 * side, side, side]
         },
     }  # fmt: skip
     vision = {
@@ -128,6 +137,8 @@ def build_model(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4v
         table = model.model.visual.embeddings.position_embedding.weight
         table.copy_(_places(int(math.sqrt(table.shape[0])), table.shape[1]))
         _initialise_coordinates(model, tokenizer)
+        for index in POINTING_LAYERS:
+            _initialise_pointing(model.model.language_model.layers[index].self_attn, sizes)
     built: Glm4vMoeForConditionalGeneration = model
     return built
 
@@ -169,6 +180,14 @@ def _initialise_coordinates(model: Glm4vMoeForConditionalGeneration, tokenizer: 
         ids = torch.tensor(tokenizer.convert_tokens_to_ids(names))
         model.lm_head.weight[ids] = rows * 0.05
         model.model.language_model.embed_tokens.weight[ids] = rows * 0.3
+
+
+def _initialise_pointing(attention: Any, sizes: SmallConfig) -> None:
+    """Queries of the first two heads start as their keys but for the rotated part: what is alike attends to what it is like."""
+    rotated, key = int(sizes.head_dim * sizes.rotated), attention.k_proj.weight[: sizes.head_dim]
+    key[rotated:] *= 1.5
+    for head in range(2):
+        attention.q_proj.weight[head * sizes.head_dim + rotated : (head + 1) * sizes.head_dim] = key[rotated:]
 
 
 def save_checkpoint(

@@ -28,9 +28,10 @@ from transformers import PreTrainedTokenizerFast
 from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
-from model.losses import SCORED_LAYERS, WEIGHTS, LetterHead, all_losses
+from model.losses import WEIGHTS, LetterHead, all_losses
+from model.muon import Muon
 from model.pointing import smooth
-from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
+from model.small import POINTING_LAYERS, PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
@@ -80,22 +81,27 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.tokenizer = tokenizer or build_tokenizer(corpus(self.examples))
         self.model = build_model(self.tokenizer, sizes)
-        self.letter_head = LetterHead(sizes.hidden)
         tokens = Tokens(self.tokenizer.backend_tokenizer)
+        self.letter_head = LetterHead(sizes.hidden, _spelled(tokens))
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
-        self.optimiser = self._optimiser()
+        self.optimisers = self._optimisers()
         self.step, self.seconds = 0, 0.0
         self.queue: list[int] = []
 
-    def _optimiser(self) -> torch.optim.AdamW:
-        parameters = [*self.model.parameters(), *self.letter_head.parameters()]
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        """Muon for the matrices that layers multiply by, AdamW for all else: what is looked up, read out, added or a convolution."""
+        named = [*self.model.named_parameters(), *self.letter_head.named_parameters(prefix="letters")]
+        inner = {name for name, p in named if ".layers." in name or ".blocks." in name or ".merger." in name}
+        hidden = [p for name, p in named if name in inner and p.dim() in (2, 3) and not name.endswith("gate.weight")]
+        others = [p for _, p in named if not any(p is other for other in hidden)]
         groups = [
-            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05},
-            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+            {"params": [p for p in others if p.dim() >= 2], "weight_decay": 0.05},
+            {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98), fused=True)
+        rate = self.config.rate
+        return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True), Muon(hidden, rate, weight_decay=0.05)]
 
     def forward(self, batch: Batch, scored: Sequence[int] = ()) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
         vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid))
@@ -108,16 +114,19 @@ class Trainer:
 
     def train_step(self) -> dict[str, float]:
         batch = self.builder.build([self.examples[i] for i in self._next()], self.rng)
-        losses = all_losses(self.forward(batch, SCORED_LAYERS), batch, (self.model.lm_head, self.letter_head), self.ids)
+        embeddings = self.model.model.language_model.embed_tokens.weight
+        losses = all_losses(self.forward(batch, POINTING_LAYERS), batch, (self.model.lm_head, self.letter_head, embeddings), self.ids)
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         if not math.isfinite(float(total.detach())):
             raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate()
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.letter_head.parameters()], 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
@@ -136,7 +145,8 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
-        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": whether to act or be done."""
+        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": which action it is; "text": tokens of what
+        is typed, each behind the right ones."""
         rng, hits = random.Random(0), Counter[str]()
         asked = Counter[str]()
         for at in range(0, min(most, len(self.validation)), 24):
@@ -147,12 +157,14 @@ class Trainer:
             batch.ids[rows, index + 1] = torch.tensor(self.ids[0])[x]
             y = self._best(self.forward(batch)[1][rows, index + 1], self.ids[1])
             for point, px, py in zip(batch.points, x.tolist(), y.tolist(), strict=True):
-                left, top, right, bottom = point.question.target or (0, 0, 0, 0)
-                hits[point.question.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
-                asked[point.question.tag] += 1
-            replies, before, wanted = torch.tensor(batch.kinds).T
-            hits["kinds"] += int((self.model.lm_head(hidden[replies, before]).argmax(-1) == wanted).sum())
-            asked["kinds"] += len(wanted)
+                left, top, right, bottom = point.target
+                hits[point.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
+                asked[point.tag] += 1
+            for name, labels in (("kinds", batch.kinds), ("text", batch.text)):
+                if labels:
+                    replies, before, wanted = torch.tensor(labels).T
+                    hits[name] += int((self.model.lm_head(hidden[replies, before]).argmax(-1) == wanted).sum())
+                    asked[name] += len(wanted)
         return {tag: (hits[tag], count) for tag, count in sorted(asked.items())}
 
     def _best(self, hidden: Tensor, ids: list[int]) -> Tensor:
@@ -163,7 +175,8 @@ class Trainer:
         """The checkpoint for use in `out`, and beside it, replaced in one move, all that is needed to go on."""
         out.mkdir(parents=True, exist_ok=True)
         state = {
-            "model": self.model.state_dict(), "letter_head": self.letter_head.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "model": self.model.state_dict(), "letter_head": self.letter_head.state_dict(), 
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(), "sizes": asdict(self.sizes),
             "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
         }  # fmt: skip
@@ -186,12 +199,19 @@ class Trainer:
         trainer = cls(examples, config, SmallConfig(**state["sizes"]), wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
         trainer.model.load_state_dict(state["model"])
         trainer.letter_head.load_state_dict(state["letter_head"])
-        trainer.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(trainer.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         trainer.step, trainer.seconds = state["step"], state["seconds"]
         trainer.queue = [index for index in state["queue"] if index < len(trainer.examples)]
         version, numbers, gauss = state["rng"]
         trainer.rng.setstate((version, tuple(numbers), gauss))
         return trainer
+
+
+def _spelled(tokens: Tokens) -> list[tuple[int, str]]:
+    """The tokens that are letters or digits, by id, with their text."""
+    texts = ((token, tokens.decode([token])) for token in range(len(tokens)))
+    return [(token, text) for token, text in texts if text.isalnum()]
 
 
 def corpus(examples: Sequence[Example]) -> list[str]:

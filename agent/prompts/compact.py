@@ -1,7 +1,7 @@
 """The protocol of the small embedded model: one screenshot, one short text, one call back.
 
-The text is the instruction and, below it, what was done last. It is kept to about 64 tokens (a token is three to four characters of such
-text): 160 characters of instruction and 60 of history. The model is trained on exactly this form, `compact_text` is where both meet.
+The text is the instruction and, below it, what was done last, each kept to its room in characters. The model is trained on exactly this
+form, `compact_text` is where both meet.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tools import compact_actions
 from tools.base import Surface
 from tools.grammar import Bounds, action_rules
 
-TASK_ROOM = 160
-HISTORY_ROOM = 60
+TASK_ROOM = 240
+HISTORY_ROOM = 240
 _BOUNDS = Bounds(text=64, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 

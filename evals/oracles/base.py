@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evals.pages import REGION, SCALE, PageEnvironment
+from evals.words import WORDS
 from model.base import Completion, GenerationConfig, Message, ModelError
 from tools import compact_actions
 from tools.base import Thousandths, Tool
@@ -79,32 +80,6 @@ _FIND = """
 """
 """Where an element can be clicked, or else the box that scrolls it and how many CSS pixels it is below that box's middle."""
 
-_WORDS = r"""
-([width, height]) => {
-  const words = [], range = document.createRange();
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node; (node = walker.nextNode()) && words.length < 90; ) {
-    const parent = node.parentElement;
-    if (!parent || /SCRIPT|STYLE|OPTION/.test(parent.tagName)) continue;
-    for (const match of node.data.matchAll(/\S+/g)) {
-      range.setStart(node, match.index); range.setEnd(node, match.index + match[0].length);
-      const b = range.getClientRects()[0];
-      if (!b || b.width < 2 || b.left < 0 || b.top < 0 || b.right > width || b.bottom > height) continue;
-      const top = document.elementFromPoint((b.left + b.right) / 2, (b.top + b.bottom) / 2);
-      if (!top || !(top === parent || parent.contains(top))) continue;
-      const style = getComputedStyle(parent);
-      if (style.visibility === 'hidden' || +style.opacity < 0.3) continue;
-      const columns = [...match[0]].map((letter, i) => {
-        range.setStart(node, match.index + i); range.setEnd(node, match.index + i + 1);
-        const r = range.getBoundingClientRect();
-        return (r.left + r.right) / 2;
-      });
-      words.push([match[0], [b.left, b.top, b.right, b.bottom], columns]);
-    }
-  }
-  return words;
-}
-"""
 _IS_BARE = """
 ([x, y]) => {
   const e = document.elementFromPoint(x, y);
@@ -240,7 +215,7 @@ class Oracle:
         """Raises ModelError when the page is not what the script knows."""
         words: list[Any] = []
         if self._words:
-            seen = self.env.browser.evaluate(_WORDS, list(REGION))
+            seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, _pixels(box), _pixels(columns)] for text, box, columns in seen]
         bare, self._stray = self._bare_place() if self._stray else None, False
         if bare is not None:

@@ -9,7 +9,7 @@ from agent.agent import Agent
 from agent.policy import Limits
 from environments.base import Point
 from evals.base import EvalError, Task
-from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, examples, record
+from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, examples, record, record_all
 from evals.miniwob import Miniwob, MiniwobEnvironment, make, task_names
 from evals.miniwob_tasks import LONG_STEPS, STEPS
 from evals.pages import REGION, SCALE
@@ -140,21 +140,19 @@ def test_the_first_end_of_an_episode_counts_and_a_later_click_changes_nothing(mi
 
 
 def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds_are_refused(tmp_path: Path) -> None:
-    seeds = range(TEST_SEEDS, TEST_SEEDS + 3)
-    two = make(tasks=["click-test", "click-tab"], seeds=seeds, reload=False)
-    assert record(two, tmp_path, stray=1.0) == 6
-    assert record(two, tmp_path) == 0
+    seeds, two = range(TEST_SEEDS, TEST_SEEDS + 3), ("click-test", "click-tab")
+    assert record_all("miniwob", tmp_path, two, seeds, stray=1.0, workers=2, tell=print) == 6
+    assert record_all("miniwob", tmp_path, two, seeds, stray=1.0, workers=1, tell=print) == 0
     (tmp_path / "click-tab" / str(TEST_SEEDS) / LABELS).unlink()  # as if interrupted there
-    assert record(two, tmp_path) == 1
-    two.close()
+    assert record_all("miniwob", tmp_path, two, seeds, stray=1.0, workers=1, tell=print) == 1
     made = list(examples(tmp_path))
     assert len(made) == 6
     for example in made:
         question, *afterwards = example.questions
-        assert question.target is not None
+        assert len(question.targets) == 1
         assert question.text.count("\n") <= 1  # a stray click is history, not a lesson
         assert afterwards[0].reply == "DONE()"
-        assert all(after.target == question.target for after in afterwards[1:])
+        assert all(after.targets == question.targets for after in afterwards[1:])
         assert example.words
         assert all(word.text and len(word.columns) == len(word.text) for word in example.words)
     assert any("\n" in example.questions[0].text for example in made)
@@ -162,7 +160,7 @@ def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds
     assert about["seeds"] == dict.fromkeys(("click-tab", "click-test"), f"{TEST_SEEDS}-{TEST_SEEDS + 2}")
     assert (tmp_path / "click-test" / str(TEST_SEEDS) / LABELS).exists()
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
-        record(make(tasks=["click-test"], seeds=[TEST_SEEDS - 1]), tmp_path)
+        record_all("miniwob", tmp_path, ["click-test"], [TEST_SEEDS - 1], stray=0, workers=1, tell=print)
     unknown = make(tasks=["chase-circle"], seeds=seeds)
     with pytest.raises(EvalError, match="no oracle for 'chase-circle'"):
         record(unknown, tmp_path)

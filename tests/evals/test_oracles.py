@@ -75,6 +75,6 @@ def test_demonstrations_of_several_steps_are_examples_each_with_its_history(tmp_
     found = list(examples(tmp_path))
     calls = [example.questions[0].reply for example in found]
     assert [call.partition("(")[0] for call in calls] == ["left_click", "type", "left_click", "type", "left_click"]
-    assert [example.questions[0].target is None for example in found] == [False, True, False, True, False]
+    assert [not example.questions[0].targets for example in found] == [False, True, False, True, False]
     assert all(len(example.questions) == 1 for example in found), "only where one click is all may what follows it be made up"
     assert calls[3] in found[4].questions[0].text

@@ -1,5 +1,6 @@
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ def examples(folder: Path, count: int) -> list[Example]:
         ImageDraw.Draw(image).rectangle((left, top, left + 28, top + 24), fill="red")
         image.save(folder / f"{i}.png")
         point = f"[{(left + 14) * 1000 // 112},{(top + 12) * 1000 // 84}]"
-        question = Question("Click the box.", f"left_click(start_box='{point}')", (left, top, left + 28, top + 24), "box")
-        readings = tuple(Question(f'find "{word}"', f"left_click(start_box='{point}')", question.target, "find") for word in ("ok", "no"))
+        question = Question("Click the box.", f"left_click(start_box='{point}')", ((left, top, left + 28, top + 24),), "box")
+        readings = tuple(Question(f'find "{word}"', f"left_click(start_box='{point}')", question.targets, "find") for word in ("ok", "no"))
         made.append(Example(folder / f"{i}.png", (question,), readings, (Word("ok", (20.0, 30.0), 14.0),)))
     return made
 
@@ -39,12 +40,21 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 
 
 def test_a_coordinate_is_one_token_and_a_call_reads_back_as_it_was() -> None:
-    tokenizer = build_tokenizer(["Click here, please.", "left_click(start_box='", "]')"] * 9, 400)
-    call = "left_click(start_box='[7,305]')"
-    assert tokenizer.tokenize(call) == ["left_click(start_box='", "[7", ",305", "]')"]
+    call = "left_drag(start_box='[7,305]', end_box='[0,999]')"
+    tokenizer = build_tokenizer(["Click here, please.", re.sub(r"[\[,]\d+", "", call)] * 9, 400)
+    assert tokenizer.tokenize(call) == ["left_drag(start_box='", "[7", ",305", "]',Ġend_box='", "[0", ",999", "]')"]
     assert tokenizer.decode(tokenizer.encode(call)) == call
     for names in coordinate_tokens():
         assert all(tokenizer.tokenize(name) == [name] for name in names)
+
+
+def test_a_word_is_spelled_alike_wherever_it_stands() -> None:
+    tokenizer = build_tokenizer(["Enter Abigail", "type(content='"] * 9, 400)
+    word = tokenizer.tokenize("Abigail")
+    assert all(len(piece) <= 2 for piece in word)
+    for text in ("Enter Abigail now", 'Enter "Abigail"', "type(content='Abigail')", "(Abigail)"):
+        pieces = tokenizer.tokenize(text)
+        assert any(pieces[i : i + len(word)] == word for i in range(len(pieces))), pieces
 
 
 def test_the_batched_forward_equals_the_library() -> None:
@@ -66,8 +76,8 @@ def test_every_question_of_a_batch_is_answered_as_if_asked_alone(trainer: Traine
     with torch.no_grad():
         together = trainer.builder.build([whole], random.Random(0))
         hidden = trainer.forward(together)[1]
-        for point in together.points:
-            alone = trainer.builder.build([Example(whole.image, (point.question,))], random.Random(0))
+        for point, question in zip(together.points, trainer.builder._questions(whole, random.Random(0)), strict=True):
+            alone = trainer.builder.build([Example(whole.image, (question,))], random.Random(0))
             expected = trainer.forward(alone)[1][0, alone.points[0].index]
             assert (hidden[0, point.index] - expected).abs().max() < 1e-5
 

@@ -1,0 +1,263 @@
+"""Little pages full of words, made from seeds: what a model learns to read on.
+
+No two pages are alike: paragraphs, lists, tables, forms, toolbars and dialogs in many fonts, sizes and colours, of words that mostly no
+other page has. Thirty-two are drawn at once, each an area of one browser page, which is many times faster than one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from environments.browser import BrowserEnvironment
+from evals.pages import REGION, SCALE
+from evals.words import WORDS, held_out
+
+PAGES = "pages.jsonl"
+"""The words of each page of a folder of recorded ones: a JSON object a line, {"seed", "words"}; the picture is <seed>.png."""
+_COLUMNS, _ROWS = 8, 4
+_FONTS = ("Liberation Sans", "Liberation Sans", "Liberation Sans", "Liberation Serif", "Liberation Mono", "DejaVu Sans", "DejaVu Serif",
+          "DejaVu Sans Mono")  # fmt: skip
+_SIZES = (8, 9, 10, 10, 10, 11, 12, 13, 14, 16, 18)
+_LIGHT = ("#fff", "#fff", "#fff", "#fff", "#eee", "#def", "#ffe", "#f5f5f5", "#efe")
+_DARK = ("#222", "#113", "#000", "#343a40")
+_INK = ("#000", "#000", "#000", "#333", "#00c", "#c00", "#060", "#555", "#808")
+_PALE = ("#fff", "#eee", "#9cf", "#fc6", "#cfc")
+_ONSETS = [
+    "b",
+    "c",
+    "d",
+    "f",
+    "g",
+    "h",
+    "j",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "r",
+    "s",
+    "t",
+    "v",
+    "w",
+    "y",
+    "z",
+    "br",
+    "ch",
+    "cl",
+    "cr",
+    "dr",
+    "fl",
+    "fr",
+    "gl",
+    "gr",
+    "pl",
+    "pr",
+    "qu",
+    "sh",
+    "sl",
+    "sm",
+    "sp",
+    "st",
+    "str",
+    "th",
+    "tr",
+    "tw",
+]
+_NUCLEI = ["a", "a", "a", "e", "e", "e", "i", "i", "o", "o", "u", "ai", "ea", "ee", "ie", "io", "oa", "oo", "ou", "y"]
+_CODAS = [
+    "",
+    "",
+    "",
+    "",
+    *["b", "ck", "d", "f", "g", "l", "ll", "m", "n", "nd", "ng", "nt", "p", "r", "rd", "rt", "s", "ss", "st", "t", "th", "x"],
+]
+_ENDINGS = ["", "", "", "", "", "s", "ed", "er", "ing", "ly", "ion", "able", "ness", "ment"]
+_SIGNS = ("", "", "", "", "", "", ".", ",", ":", "!", "?", ")")
+
+
+@cache
+def english() -> tuple[str, ...]:
+    """Words of Python's language reference, as the interpreter brings it along (a few thousand; which exactly depends on its version)."""
+    from pydoc_data.topics import topics
+
+    return tuple(sorted(set(re.findall(r"\b[A-Za-z][a-z]{1,13}\b", " ".join(topics.values())))))
+
+
+def word(rng: random.Random, kept: Callable[[str], bool]) -> str:
+    """A word that is `kept`: of English, made up of syllables, a code, or a number."""
+    while True:
+        kind = rng.random()
+        if kind < 0.3:
+            made = rng.choice(english())
+        elif kind < 0.8:
+            syllables = (rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(rng.choice((1, 1, 2, 2, 3))))
+            made = "".join(syllables) + rng.choice(_ENDINGS)
+        elif kind < 0.92:
+            made = "".join(rng.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=rng.randint(2, 7)))
+        else:
+            made = str(rng.randint(1, 10 ** rng.randint(1, 6)))
+        case = rng.random()
+        made = made.capitalize() if case < 0.3 else made.upper() if case < 0.36 else made
+        if kept(made):
+            return made
+
+
+def training_word(made: str) -> bool:
+    return not held_out(made)
+
+
+class _Writer:
+    """Writes one page's HTML."""
+
+    def __init__(self, seed: int, kept: Callable[[str], bool]) -> None:
+        self.rng, self._kept = random.Random(seed), kept
+        self.dark = self.rng.random() < 0.12
+        self.background = self.rng.choice(_DARK if self.dark else _LIGHT)
+
+    def page(self) -> str:
+        parts = []
+        if self.rng.random() < 0.45:
+            parts.append(
+                f"<div style='background:#ff0;color:#000;min-height:46px;padding:2px;font:13px Liberation Sans'>{self.words(3, 9)}</div>"
+            )
+        for _ in range(self.rng.randint(2, 6)):
+            parts.append(f"<div style='{self.style()}'>{self.rng.choice(_BLOCKS)(self)}</div>")
+        return "".join(parts)
+
+    def words(self, least: int, most: int) -> str:
+        rng = self.rng
+        return escape(" ".join(word(rng, self._kept) + rng.choice(_SIGNS) for _ in range(rng.randint(least, most))))
+
+    def style(self) -> str:
+        rng = self.rng
+        ink = rng.choice(_PALE if self.dark else _INK)
+        weight = rng.choice(("normal", "normal", "normal", "bold"))
+        slant = "italic " if rng.random() < 0.08 else ""
+        place = f"margin:{rng.randint(0, 14)}px 0 0 {rng.randint(0, 50)}px"
+        return f"font:{slant}{weight} {rng.choice(_SIZES)}pt {rng.choice(_FONTS)};color:{ink};{place}"
+
+    def paragraph(self) -> str:
+        return f"<p style='margin:0'>{self.words(2, 10)}</p>"
+
+    def buttons(self) -> str:
+        rng = self.rng
+        look = rng.choice(
+            ("", "", "", "border-radius:6px;background:#06c;color:#fff;border:0;padding:3px 8px", "background:#eee;border:1px solid #888")
+        )
+        one = f"font:inherit;{look}"
+        return "".join(f"<button style='{one};margin:{rng.randint(0, 6)}px'>{self.words(1, 2)}</button>" for _ in range(rng.randint(1, 3)))
+
+    def links(self) -> str:
+        rng, parts = self.rng, []
+        for _ in range(rng.randint(3, 12)):
+            linked = rng.random() < 0.3
+            parts.append(
+                f"<span style='text-decoration:underline;color:{'#9cf' if self.dark else '#00f'}'>{self.words(1, 1)}</span>"
+                if linked
+                else self.words(1, 1)
+            )
+        return " ".join(parts)
+
+    def ticks(self) -> str:
+        rng, kind = self.rng, self.rng.choice(("checkbox", "radio"))
+        return "".join(
+            f"<div><label><input type={kind}{' checked' if rng.random() < 0.4 else ''}>{self.words(1, 2)}</label></div>"
+            for _ in range(rng.randint(1, 5))
+        )
+
+    def fields(self) -> str:
+        rng, parts = self.rng, []
+        for _ in range(rng.randint(1, 3)):
+            holds = f" value='{self.words(1, 1)}'" if rng.random() < 0.3 else ""
+            parts.append(f"<div>{self.words(1, 1)} <input style='width:{rng.randint(30, 90)}px'{holds}></div>")
+        return "".join(parts)
+
+    def table(self) -> str:
+        rng, columns = self.rng, self.rng.randint(2, 3)
+        border = rng.choice(("border:1px solid #888", "border-bottom:1px solid #ccc", ""))
+        rows = (
+            "".join(f"<td style='{border};padding:1px 4px'>{self.words(1, 1)}</td>" for _ in range(columns))
+            for _ in range(rng.randint(2, 5))
+        )
+        return f"<table style='font:inherit;color:inherit;border-collapse:collapse'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+    def listing(self) -> str:
+        kind = self.rng.choice(("ul", "ol"))
+        items = "".join(f"<li>{self.words(1, 3)}</li>" for _ in range(self.rng.randint(2, 5)))
+        return f"<{kind} style='margin:0;padding-left:22px'>{items}</{kind}>"
+
+    def toolbar(self) -> str:
+        tabs = "".join(
+            f"<span style='padding:2px 5px;border:1px solid #aaa'>{self.words(1, 1)}</span>" for _ in range(self.rng.randint(2, 4))
+        )
+        return f"<div style='white-space:nowrap'>{tabs}</div>"
+
+    def dialog(self) -> str:
+        return (
+            f"<div style='border:1px solid #777;background:#fff;color:#000;width:{self.rng.randint(90, 140)}px'>"
+            f"<div style='background:#ddd;padding:2px'>{self.words(1, 2)}</div><div style='padding:4px'>{self.words(2, 6)}</div>"
+            f"<button style='font:inherit'>{self.words(1, 1)}</button> <button style='font:inherit'>{self.words(1, 1)}</button></div>"
+        )
+
+    def menu(self) -> str:
+        options = "".join(f"<option>{self.words(1, 2)}</option>" for _ in range(3))
+        return f"<div>{self.words(1, 2)} <select style='font:inherit'>{options}</select></div>"
+
+
+_BLOCKS: tuple[Callable[[_Writer], str], ...] = (
+    _Writer.paragraph, _Writer.paragraph, _Writer.buttons, _Writer.buttons, _Writer.links, _Writer.ticks, _Writer.fields, _Writer.table,
+    _Writer.listing, _Writer.toolbar, _Writer.dialog, _Writer.menu,
+)  # fmt: skip
+
+
+def draw(browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool]) -> Iterator[tuple[int, Image.Image, list[Any]]]:
+    """At most 32 pages at once: (seed, screenshot, words in pixels). The browser is as `open_browser` makes it."""
+    areas = []
+    for i, seed in enumerate(seeds):
+        writer = _Writer(seed, kept)
+        left, top = i % _COLUMNS * REGION[0], i // _COLUMNS * REGION[1]
+        place = f"position:absolute;left:{left}px;top:{top}px;width:{REGION[0]}px;height:{REGION[1]}px;overflow:hidden"
+        areas.append(f"<div class=area style='{place};background:{writer.background}'>{writer.page()}</div>")
+    browser.evaluate("html => { document.body.style.margin = 0; document.body.innerHTML = html; }", "".join(areas))
+    found = browser.evaluate(
+        f"size => [...document.querySelectorAll('.area')].map(e => {{ const b = e.getBoundingClientRect();"
+        f" return ({WORDS})(e, [b.left, b.top, b.left + size[0], b.top + size[1]]); }})",
+        list(REGION),
+    )
+    seen = browser.observe().screenshot
+    width, height = (round(side * SCALE) for side in REGION)
+    for i, (seed, words) in enumerate(zip(seeds, found, strict=True)):
+        left, top = i % _COLUMNS * width, i // _COLUMNS * height
+        scaled = [[text, [round(n * SCALE, 2) for n in box], [round(n * SCALE, 2) for n in columns]] for text, box, columns in words]
+        yield seed, seen.crop((left, top, left + width, top + height)), scaled
+
+
+def open_browser(headless: bool = True) -> BrowserEnvironment:
+    """A browser whose page is as large as all areas together."""
+    browser = BrowserEnvironment("about:blank", viewport=(_COLUMNS * REGION[0], _ROWS * REGION[1]), scale=SCALE, headless=headless)
+    browser.reset()
+    return browser
+
+
+def record_pages(seeds: Sequence[int], out: Path) -> int:
+    """Draw pages of training words into a folder; what it holds already is not drawn again. Returns how many were drawn."""
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = {json.loads(line)["seed"] for line in (out / PAGES).read_text().splitlines()} if (out / PAGES).exists() else set()
+    left = [seed for seed in seeds if seed not in drawn]
+    with open_browser() as browser, (out / PAGES).open("a") as lines:
+        for at in range(0, len(left), _COLUMNS * _ROWS):
+            for seed, image, words in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word):
+                image.save(out / f"{seed}.png", compress_level=1)
+                lines.write(json.dumps({"seed": seed, "words": words}) + "\n")
+                lines.flush()
+    return len(left)
