@@ -32,6 +32,41 @@ def demos(
 
 
 @data.command()
+def find(
+    words: Annotated[str, typer.Argument(help="The words, or what is written on the control.")],
+    where: Annotated[str, typer.Argument(metavar="IMAGE|URL", help="A screenshot's file, or the address of a page.")],
+    model: o.ModelOption = "tiny",
+    scale: Annotated[
+        float, typer.Option(min=0.1, help="Of a screenshot's file: its pixels for one CSS pixel; 2 on most HiDPI screens.")
+    ] = 1.0,
+    viewport: o.ViewportOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    draw: Annotated[Path | None, typer.Option(help="Write the screenshot with the place marked on it, as a PNG.")] = None,
+    device_map: o.DeviceOption = None,
+    dtype: o.DtypeOption = "auto",
+) -> None:
+    """Say where words or a control stand on a screenshot: a point in its pixels, and how sure the model is."""
+    import json
+    from dataclasses import asdict
+
+    from evals.grounding.find import draw as mark
+    from evals.grounding.find import find as search
+    from evals.grounding.find import screenshot
+    from evals.recipe import load, own
+
+    image, scale = screenshot(where, read_size(viewport) or (1280, 720), scale)
+    loaded = load(model, device_map=device_map, dtype=dtype)
+    found = search(loaded, words, image, own(loaded), scale)
+    if found is not None and draw is not None:
+        mark(image, found).save(draw, "PNG")
+    if as_json:
+        print(json.dumps({"found": found is not None, **(asdict(found) if found else {})}))
+    else:
+        print(f"{found.x},{found.y}  confidence {found.confidence:.2f}" if found else f"{words!r} was not found.")
+    raise typer.Exit(0 if found else 1)
+
+
+@data.command()
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of demonstrations.")],
     out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],

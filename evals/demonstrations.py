@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from agent.agent import Agent
 from agent.policy import Limits
-from agent.prompts.compact import CompactPrompt, compact_text
+from agent.prompts.compact import CompactPrompt, compact_text, find_text
 from agent.trajectory import Trajectory
 from evals.base import Benchmark, EvalError, Task, format_seeds, make_benchmark
 from evals.oracles import ORACLES
@@ -245,7 +246,7 @@ def letters(words: Sequence[Any]) -> tuple[Word, ...]:
 
 
 def readings(words: Sequence[Any], size: tuple[int, int]) -> tuple[Question, ...]:
-    """`find "word"` for every word that stands on the screen once, and `read [x,y]` for every word that is not too long to be typed."""
+    """`find "word"` for every word that stands on the screen once, `read [x,y]` for every word that is not too long to be typed."""
     found = list[Question]()
     bares = [bare(text) for text, _, _ in words]
     times = Counter(word.lower() for word in bares)
@@ -257,9 +258,15 @@ def readings(words: Sequence[Any], size: tuple[int, int]) -> tuple[Question, ...
         if 1 < len(word) <= 16:
             x, y = place.point.x, place.point.y
             found.append(Question(f"read [{x},{y}]", ACTIONS.render(Type(text=word)), (), "read"))
-    return tuple(found)
+    return (*found, *_phrases(words, size))
 
 
-def find_text(words: str) -> str:
-    """How the embedded model is asked where words stand."""
-    return f'find "{words}"'
+def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
+    """`find "two words"` for neighbours on a line, now and then."""
+    for (first, a, _), (second, b, _) in list(pairwise(words))[::3]:
+        beside = abs(a[1] - b[1]) < 3 and 0 < b[0] - a[2] < 12
+        if beside and not held_out(first) and not held_out(second):
+            box = a[0], min(a[1], b[1]), b[2], max(a[3], b[3])
+            place = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
+            call = ACTIONS.render(Click(point=Thousandths.of(place, size)))
+            yield Question(find_text(f"{first} {bare(second)}"), call, (box,), "phrase")

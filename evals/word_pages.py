@@ -26,7 +26,7 @@ PAGES = "pages.jsonl"
 _COLUMNS, _ROWS = 8, 4
 _FONTS = ("Liberation Sans", "Liberation Sans", "Liberation Sans", "Liberation Serif", "Liberation Mono", "DejaVu Sans", "DejaVu Serif",
           "DejaVu Sans Mono")  # fmt: skip
-_SIZES = (8, 9, 10, 10, 10, 11, 12, 13, 14, 16, 18)
+_SIZES = (8, 9, 9, 10, 10, 10, 10, 11, 11, 12, 12, 13, 14, 16)
 _LIGHT = ("#fff", "#fff", "#fff", "#fff", "#eee", "#def", "#ffe", "#f5f5f5", "#efe")
 _DARK = ("#222", "#113", "#000", "#343a40")
 _INK = ("#000", "#000", "#000", "#333", "#00c", "#c00", "#060", "#555", "#808")

@@ -69,7 +69,7 @@ def coordinate_tokens() -> tuple[list[str], list[str]]:
 
 
 def build_tokenizer(corpus: Iterable[str], pieces: int = 1000) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of at most `pieces` short pieces trained on `corpus`, GLM's control tokens by name, and one token for every coordinate
+    """A byte-level BPE of at most `pieces` short pieces trained on `corpus`, GLM's control tokens by name, one token for each coordinate
     and for every part of a call in the corpus."""
     texts = list(corpus)
     bpe = Tokenizer(models.BPE())

@@ -37,6 +37,11 @@ def compact_text(task: str, history: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def find_text(words: str) -> str:
+    """Asks where words stand: answered with a click on them, or with DONE when they are not there."""
+    return f'find "{_cut(words, TASK_ROOM)}"'
+
+
 class CompactPrompt:
     """One user message: the screenshot, then `compact_text`. A last error is told after the history, as far as there is room.
 
