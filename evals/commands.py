@@ -72,6 +72,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],
     minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
     rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
+    save_minutes: Annotated[float, typer.Option(min=0.1, help="Between checkpoints, each with a validation.")] = 5.0,
     seed: int = 0,
 ) -> None:
     """Train a small Glm4vMoe on demonstrations; every twentieth seed is held out to validate on."""
@@ -79,7 +80,7 @@ def train(
     from evals.report import progress_line
     from model.train import TrainConfig, fit
 
-    config = TrainConfig(minutes=minutes, rate=rate, seed=seed)
+    config = TrainConfig(minutes=minutes, rate=rate, save_minutes=save_minutes, seed=seed)
     fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
     if (data / DATASET).exists():
         copy(data / DATASET, out / DATASET)  # what a checkpoint was trained on goes with it

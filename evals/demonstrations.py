@@ -28,7 +28,7 @@ from evals.base import Benchmark, EvalError, Task, format_seeds, make_benchmark
 from evals.oracles import ORACLES
 from evals.oracles.base import Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
-from evals.word_pages import PAGES, record_pages
+from evals.word_pages import PAGES, PIXELS, record_pages
 from evals.words import bare, held_out
 from model.examples import Example, Question, Rectangle, Word
 from tools import compact_actions
@@ -40,7 +40,6 @@ TEST_SEEDS = 10_000
 """Seeds below this one are for testing: nothing is ever recorded from them, nothing trained on."""
 DATASET, LABELS, WORDS = "dataset.json", "labels.json", "words"
 ACTIONS = compact_actions()
-PIXELS = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
 
 
 @dataclass(frozen=True, slots=True)

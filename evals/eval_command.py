@@ -20,7 +20,7 @@ from evals.base import EvalError, benchmarks, make_benchmark, parse_names, parse
 from evals.catalogue import catalogue
 from evals.folder import check_out, new_folder, read_about, write_summary
 from evals.plan import STALL, Plan, parse_shard
-from evals.recipe import Recipe, load, own_prompt
+from evals.recipe import Recipe, load, own, own_prompt
 from evals.report import table
 from evals.runner import BY_HAND, Again
 
@@ -148,6 +148,7 @@ def is_grounding(benchmark: str) -> bool:
 def ground(recipe: Recipe, out: Path, *, responses: Path | None, **settings: Any) -> NoReturn:
     """Judge a file of responses, or ask the recipe's model, and end the process with the exit code of `evals.grounding.run.evaluate`."""
     from evals.grounding import ask
+    from evals.grounding.find import Finder
     from evals.grounding.run import evaluate
 
     if recipe.agent != "model":
@@ -155,8 +156,8 @@ def ground(recipe: Recipe, out: Path, *, responses: Path | None, **settings: Any
     chosen, prompt = cast("Grounding", recipe.make()), recipe.prompt
     ask.question(prompt)  # what does not exist is told before a model is loaded
     model = None if responses is not None else load(recipe.model, **recipe.loading)
-    if model is not None and prompt is None and own_prompt(model) == "compact":
-        prompt = "compact"
+    if model is not None and own_prompt(model) == "compact" and prompt in (None, "compact"):
+        model, prompt = Finder(model, own(model)), "compact"
     raise typer.Exit(evaluate(chosen, out, model=model, prompt=prompt, responses=responses, **settings))
 
 

@@ -21,6 +21,7 @@ from environments.browser import BrowserEnvironment
 from evals.pages import REGION, SCALE
 from evals.words import WORDS, held_out
 
+PIXELS = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
 PAGES = "pages.jsonl"
 """The words of each page of a folder of recorded ones: a JSON object a line, {"seed", "words"}; the picture is <seed>.png."""
 _COLUMNS, _ROWS = 8, 4
@@ -220,8 +221,13 @@ _BLOCKS: tuple[Callable[[_Writer], str], ...] = (
 )  # fmt: skip
 
 
-def draw(browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool]) -> Iterator[tuple[int, Image.Image, list[Any]]]:
-    """At most 32 pages at once: (seed, screenshot, words in pixels). The browser is as `open_browser` makes it."""
+def draw(
+    browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool], scale: float = SCALE
+) -> Iterator[tuple[int, Image.Image, list[Any]]]:
+    """At most 32 pages at once: (seed, screenshot, words in pixels). The browser is as `open_browser` makes it.
+
+    scale: the browser's; a screenshot taken at another than SCALE is resampled, as `glimpse find` does.
+    """
     areas = []
     for i, seed in enumerate(seeds):
         writer = _Writer(seed, kept)
@@ -235,28 +241,34 @@ def draw(browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str]
         list(REGION),
     )
     seen = browser.observe().screenshot
-    width, height = (round(side * SCALE) for side in REGION)
+    width, height = (round(side * scale) for side in REGION)
     for i, (seed, words) in enumerate(zip(seeds, found, strict=True)):
         left, top = i % _COLUMNS * width, i // _COLUMNS * height
-        scaled = [[text, [round(n * SCALE, 2) for n in box], [round(n * SCALE, 2) for n in columns]] for text, box, columns in words]
-        yield seed, seen.crop((left, top, left + width, top + height)), scaled
+        image = seen.crop((left, top, left + width, top + height)).resize(PIXELS, Image.Resampling.BICUBIC)
+        yield (
+            seed,
+            image,
+            [[text, [round(n * SCALE, 2) for n in box], [round(n * SCALE, 2) for n in columns]] for text, box, columns in words],
+        )
 
 
-def open_browser(headless: bool = True) -> BrowserEnvironment:
+def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironment:
     """A browser whose page is as large as all areas together."""
-    browser = BrowserEnvironment("about:blank", viewport=(_COLUMNS * REGION[0], _ROWS * REGION[1]), scale=SCALE, headless=headless)
+    browser = BrowserEnvironment("about:blank", viewport=(_COLUMNS * REGION[0], _ROWS * REGION[1]), scale=scale, headless=headless)
     browser.reset()
     return browser
 
 
 def record_pages(seeds: Sequence[int], out: Path) -> int:
-    """Draw pages of training words into a folder; what it holds already is not drawn again. Returns how many were drawn."""
+    """Draw pages of training words into a folder, every third thirty-two of them at one device pixel for a CSS pixel and resampled; what it
+    holds already is not drawn again. Returns how many were drawn."""
     out.mkdir(parents=True, exist_ok=True)
     drawn = {json.loads(line)["seed"] for line in (out / PAGES).read_text().splitlines()} if (out / PAGES).exists() else set()
     left = [seed for seed in seeds if seed not in drawn]
-    with open_browser() as browser, (out / PAGES).open("a") as lines:
-        for at in range(0, len(left), _COLUMNS * _ROWS):
-            for seed, image, words in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word):
+    with open_browser() as sharp, open_browser(1.0) as coarse, (out / PAGES).open("a") as lines:
+        for number, at in enumerate(range(0, len(left), _COLUMNS * _ROWS)):
+            browser, scale = (coarse, 1.0) if number % 3 == 2 else (sharp, SCALE)
+            for seed, image, words in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale):
                 image.save(out / f"{seed}.png", compress_level=1)
                 lines.write(json.dumps({"seed": seed, "words": words}) + "\n")
                 lines.flush()

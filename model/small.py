@@ -49,7 +49,7 @@ POINTING_LAYERS = (1, 2)
 class SmallConfig:
     """Sizes of a small model, and the seed of its first weights. rotated: the part of a head that tells places; the rest tells content."""
 
-    hidden: int = 256
+    hidden: int = 192
     layers: int = 5
     heads: int = 4
     kv_heads: int = 2
@@ -57,7 +57,7 @@ class SmallConfig:
     rotated: float = 0.25
     experts: int = 8
     expert_width: int = 128
-    vision_hidden: int = 160
+    vision_hidden: int = 128
     vision_depth: int = 6
     vision_heads: int = 4
     seed: int = 0

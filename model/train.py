@@ -29,7 +29,6 @@ from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.losses import WEIGHTS, LetterHead, all_losses
-from model.muon import Muon
 from model.pointing import smooth
 from model.small import POINTING_LAYERS, PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
@@ -86,22 +85,17 @@ class Trainer:
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
-        self.optimisers = self._optimisers()
+        self.optimiser = self._optimiser()
         self.step, self.seconds = 0, 0.0
         self.queue: list[int] = []
 
-    def _optimisers(self) -> list[torch.optim.Optimizer]:
-        """Muon for the matrices that layers multiply by, AdamW for all else: what is looked up, read out, added or a convolution."""
-        named = [*self.model.named_parameters(), *self.letter_head.named_parameters(prefix="letters")]
-        inner = {name for name, p in named if ".layers." in name or ".blocks." in name or ".merger." in name}
-        hidden = [p for name, p in named if name in inner and p.dim() in (2, 3) and not name.endswith("gate.weight")]
-        others = [p for _, p in named if not any(p is other for other in hidden)]
+    def _optimiser(self) -> torch.optim.AdamW:
+        parameters = [*self.model.parameters(), *self.letter_head.parameters()]
         groups = [
-            {"params": [p for p in others if p.dim() >= 2], "weight_decay": 0.05},
-            {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
         ]
-        rate = self.config.rate
-        return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True), Muon(hidden, rate, weight_decay=0.05)]
+        return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98), fused=True)
 
     def forward(self, batch: Batch, scored: Sequence[int] = ()) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
         vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid))
@@ -119,14 +113,12 @@ class Trainer:
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         if not math.isfinite(float(total.detach())):
             raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
-            for group in optimiser.param_groups:
-                group["lr"] = self.rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.letter_head.parameters()], 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        self.optimiser.step()
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
@@ -176,7 +168,7 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         state = {
             "model": self.model.state_dict(), "letter_head": self.letter_head.state_dict(), 
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimiser": self.optimiser.state_dict(),
             "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(), "sizes": asdict(self.sizes),
             "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
         }  # fmt: skip
@@ -199,8 +191,7 @@ class Trainer:
         trainer = cls(examples, config, SmallConfig(**state["sizes"]), wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
         trainer.model.load_state_dict(state["model"])
         trainer.letter_head.load_state_dict(state["letter_head"])
-        for optimiser, saved in zip(trainer.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        trainer.optimiser.load_state_dict(state["optimiser"])
         trainer.step, trainer.seconds = state["step"], state["seconds"]
         trainer.queue = [index for index in state["queue"] if index < len(trainer.examples)]
         version, numbers, gauss = state["rng"]

@@ -7,8 +7,7 @@ from typing import Literal, get_args
 
 from PIL import Image
 
-from agent.prompts.compact import CompactPrompt
-from environments.base import Observation
+from agent.prompts.compact import CompactPrompt, find_text
 from evals.base import EvalError
 from model.base import GenerationConfig, Message
 
@@ -29,7 +28,7 @@ def question(prompt: str | None) -> Question:
 def messages(asked: Question, instruction: str, image: Image.Image, *, refuses: bool = False) -> list[Message]:
     """The messages for one item. refuses: whether to say how to answer that nothing fits."""
     if asked == "compact":
-        return CompactPrompt().render(f'Click "{instruction}".', [], Observation(image))
+        return [Message("user", (image, find_text(instruction)))]
     return [Message("user", (image, text(instruction, refuses=refuses)))]
 
 

@@ -7,14 +7,13 @@ size it was trained on, and then once more the one around the best answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
-from agent.prompts.compact import find_text
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError
 from evals.grounding import ask
@@ -22,11 +21,15 @@ from evals.grounding.answers import read_answer
 from evals.grounding.items import Item, Refusal, load_image
 from evals.grounding.scorer import Position
 from evals.pages import SCALE
-from model.base import Completion, Message, Model
-from tools.base import ParseError
+from model.base import Completion, GenerationConfig, Message, Model
+from tools import compact_actions
+from tools.base import ParseError, Thousandths
+from tools.computer import Click
+from tools.control import Done
 
 OVERLAP = (100, 40)
 """CSS pixels that neighbouring windows share across and down: a word that one of them cuts is whole in the other."""
+ACTIONS = compact_actions()
 _INK = (220, 0, 60)
 
 
@@ -40,24 +43,74 @@ class Found:
     confidence: float
 
 
-def find(model: Model, words: str, image: Image.Image, own: dict[str, Any], scale: float = 1.0) -> Found | None:
-    """Where words stand; None when the model says that they do not.
+class Finder:
+    """A model that answers for a small one, on screenshots of any size: it looks through windows. What it is asked is `find_text`."""
 
-    own: what the checkpoint says of its use (`evals.recipe.own`). scale: pixels of the screenshot for one CSS pixel. Raises ModelError.
-    """
-    if own.get("prompt") != "compact":
-        return _asked(model, image, words, "grounding")
-    by = own["scale"] / scale
-    scaled = image.resize((max(1, round(image.width * by)), max(1, round(image.height * by))), Image.Resampling.BICUBIC)
-    width, height = (round(side * own["scale"]) for side in own["region"])
-    shared = [round(side * own["scale"]) for side in OVERLAP]
-    corners = [(x, y) for y in _starts(scaled.height, height, shared[1]) for x in _starts(scaled.width, width, shared[0])]
-    best = _best(model, words, scaled, corners, (width, height))
-    if best is None:
+    def __init__(self, model: Model, own: dict[str, Any], scale: float = 1.0) -> None:
+        """own: what the checkpoint says of its use (`evals.recipe.own`). scale: pixels of a screenshot for one CSS pixel, unless the
+        screenshot is just as large as a window: then it is one, and taken as it is."""
+        self.name, self._model, self._scale, self._own_scale = model.name, model, scale, float(own["scale"])
+        self._window = round(own["region"][0] * self._own_scale), round(own["region"][1] * self._own_scale)
+
+    def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
+        """The surest answer of the windows, asked again in the middle of one; DONE when none has any."""
+        image, text = messages[-1].content
+        assert isinstance(image, Image.Image)
+        assert isinstance(text, str)
+        by = 1.0 if image.size == self._window else self._own_scale / self._scale
+        scaled = image.resize((max(1, round(image.width * by)), max(1, round(image.height * by))), Image.Resampling.BICUBIC)
+        (width, height), shared = self._window, [round(side * self._own_scale) for side in OVERLAP]
+        corners = [(x, y) for y in _starts(scaled.height, height, shared[1]) for x in _starts(scaled.width, width, shared[0])]
+        best = self._best(scaled, text, corners, config)
+        if best is None:
+            return Completion(ACTIONS.render(Done()))
+        if len(corners) > 1:
+            (x, y), _ = best
+            around = _clamped(x - width // 2, scaled.width - width), _clamped(y - height // 2, scaled.height - height)
+            best = self._best(scaled, text, [around], config) or best
+        (x, y), said = best
+        point = min(image.width - 1, int((x + 0.5) / by)), min(image.height - 1, int((y + 0.5) / by))
+        return replace(said, content=ACTIONS.render(Click(point=Thousandths.of(point, image.size))))
+
+    def _best(
+        self, image: Image.Image, text: str, corners: Iterable[tuple[int, int]], config: GenerationConfig
+    ) -> tuple[tuple[int, int], Completion] | None:
+        """The surest point among the windows with these corners. A screenshot smaller than a window is continued in white."""
+        found = list[tuple[float, tuple[int, int], Completion]]()
+        for left, top in corners:
+            window = Image.new("RGB", self._window, "white")
+            window.paste(image.crop((left, top, min(image.width, left + self._window[0]), min(image.height, top + self._window[1]))))
+            said = self._model.generate([Message("user", (window, text))], replace(config, logprobs=True))
+            if (point := _point(said.content, self._window)) and left + point[0] < image.width and top + point[1] < image.height:
+                found.append((_sure(said), (left + point[0], top + point[1]), said))
+        best = max(found, key=lambda one: one[0], default=None)
+        return best and best[1:]
+
+
+def find(model: Model, words: str, image: Image.Image, own: dict[str, Any], scale: float = 1.0) -> Found | None:
+    """Where words stand; None when the model says that they do not. own, scale: see `Finder`. Raises ModelError."""
+    asked: ask.Question = "compact" if own.get("prompt") == "compact" else "grounding"
+    asking = Finder(model, own, scale) if asked == "compact" else model
+    said = asking.generate(ask.messages(asked, words, image), replace(ask.generation(asked), logprobs=True))
+    point = _point(said.content, image.size)
+    return point and Found(*point, _sure(said))
+
+
+def _point(content: str, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The pixel that a reply points at."""
+    try:
+        answer = read_answer(content)
+    except ParseError:
         return None
-    around = _clamped(best.x - width // 2, scaled.width - width), _clamped(best.y - height // 2, scaled.height - height)
-    best = _best(model, words, scaled, [around], (width, height)) or best
-    return Found(min(image.width - 1, round(best.x / by)), min(image.height - 1, round(best.y / by)), best.confidence)
+    if not isinstance(answer, Position):
+        return None
+    return min(size[0] - 1, int(answer.x * size[0])), min(size[1] - 1, int(answer.y * size[1]))
+
+
+def _sure(said: Completion) -> float:
+    """That there is an answer (its first token), times that it is this point (its first two coordinates)."""
+    first = math.exp(said.logprobs[0]) if said.logprobs else 1.0
+    return first * math.prod(coordinate.probability for coordinate in said.coordinates[:2])
 
 
 def _starts(whole: int, window: int, shared: int) -> list[int]:
@@ -70,36 +123,6 @@ def _starts(whole: int, window: int, shared: int) -> list[int]:
 
 def _clamped(start: int, most: int) -> int:
     return max(0, min(start, most))
-
-
-def _best(model: Model, words: str, image: Image.Image, corners: Iterable[tuple[int, int]], size: tuple[int, int]) -> Found | None:
-    """The surest answer among the windows with these corners. A screenshot smaller than a window is continued in white."""
-    found = list[Found]()
-    for left, top in corners:
-        window = Image.new("RGB", size, "white")
-        window.paste(image.crop((left, top, min(image.width, left + size[0]), min(image.height, top + size[1]))))
-        answer = _asked(model, window, words, "compact")
-        if answer is not None and left + answer.x < image.width and top + answer.y < image.height:
-            found.append(Found(left + answer.x, top + answer.y, answer.confidence))
-    return max(found, key=lambda one: one.confidence, default=None)
-
-
-def _asked(model: Model, image: Image.Image, words: str, asked: ask.Question) -> Found | None:
-    messages = [Message("user", (image, find_text(words)))] if asked == "compact" else ask.messages(asked, words, image)
-    completion = model.generate(messages, replace(ask.generation(asked), logprobs=True))
-    try:
-        answer = read_answer(completion.content)
-    except ParseError:
-        return None
-    if not isinstance(answer, Position):
-        return None
-    return Found(min(image.width - 1, int(answer.x * image.width)), min(image.height - 1, int(answer.y * image.height)), _sure(completion))
-
-
-def _sure(completion: Completion) -> float:
-    """That there is an answer (its first token), times that it is this point (its first two coordinates)."""
-    first = math.exp(completion.logprobs[0]) if completion.logprobs else 1.0
-    return first * math.prod(coordinate.probability for coordinate in completion.coordinates[:2])
 
 
 def screenshot(where: str, viewport: tuple[int, int], scale: float) -> tuple[Image.Image, float]:

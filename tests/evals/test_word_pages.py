@@ -1,0 +1,58 @@
+"""Pages of words: made from seeds, every word where it is said to be, and some words kept from training."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals.base import EvalError
+from evals.demonstrations import TEST_SEEDS, examples, record_all, split
+from evals.word_pages import PAGES, draw, open_browser, training_word, word
+from evals.words import bare, held_out
+
+
+def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -> None:
+    with open_browser() as browser:
+        (_, first, words), (_, other, _) = draw(browser, [3, 4], training_word)
+        ((_, again, same),) = draw(browser, [3], training_word)
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+    assert words == same
+    seen = np.asarray(first.convert("L"), dtype=float)
+    for text, (left, top, right, bottom), columns in words:
+        assert 0 <= left < right <= first.width
+        assert 0 <= top < bottom <= first.height
+        assert len(columns) == len(text)
+        assert seen[round(top) : round(bottom), round(left) : round(right)].std() > 2, f"nothing is written at {text}"
+
+
+def test_about_a_twentieth_of_the_words_is_kept_from_training_and_never_drawn_for_it() -> None:
+    rng = random.Random(1)
+    made = [word(rng, lambda _: True) for _ in range(4000)]
+    assert 0.03 < sum(map(held_out, made)) / len(made) < 0.07
+    assert not any(held_out(word(rng, training_word)) for _ in range(400))
+    assert held_out("Save.") == held_out("save") == held_out('"SAVE"')
+    assert bare("(don't!)") == "don't"
+
+
+def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_training(tmp_path: Path) -> None:
+    seeds = range(TEST_SEEDS, TEST_SEEDS + 64)
+    assert record_all("words", tmp_path, (), seeds, stray=0.0, workers=1, tell=print) == 64
+    assert record_all("words", tmp_path, (), seeds, stray=0.0, workers=1, tell=print) == 0, "what is there is not drawn again"
+    assert len((tmp_path / "words" / PAGES).read_text().splitlines()) == 64
+    assert json.loads((tmp_path / "dataset.json").read_text())["seeds"] == {"words": f"{seeds[0]}-{seeds[-1]}"}
+    train, held = split(list(examples(tmp_path)))
+    assert len(train) + len(held) == 64
+    assert held, "some pages are held out"
+    asked = [q for example in train for q in example.readings]
+    assert {q.tag for q in asked} == {"find", "read", "phrase", "absent"}
+    assert all(len(q.targets) == (q.tag in ("find", "phrase")) for q in asked)
+    for example in train:
+        here = {bare(seen.text) for seen in example.words}
+        assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
+
+
+def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:
+    with pytest.raises(EvalError, match="Seed 9999 is for testing"):
+        record_all("words", tmp_path, (), [TEST_SEEDS - 1], stray=0.0, workers=1, tell=print)
