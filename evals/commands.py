@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import copy
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -68,22 +67,54 @@ def find(
 
 @data.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of demonstrations.")],
+    data: Annotated[list[Path], typer.Argument(help="Folders of demonstrations, recorded runs, or runs of a benchmark.")],
     out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],
+    start: Annotated[Path | None, typer.Option("--from", help="Begin with this checkpoint's weights; tiny is the embedded one.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
-    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
     save_minutes: Annotated[float, typer.Option(min=0.1, help="Between checkpoints, each with a validation.")] = 5.0,
     seed: int = 0,
+    lora: Annotated[int, typer.Option(min=0, help="Train adapters of this rank on any Glm4vMoe, named with --from, instead.")] = 0,
+    prompt: Annotated[str, typer.Option(help="With --lora: the protocol to train in.")] = "tool_call",
+    epochs: Annotated[int, typer.Option(min=1, help="With --lora: how often each step is read.")] = 1,
+    device_map: o.DeviceOption = None,
+    dtype: o.DtypeOption = "auto",
 ) -> None:
-    """Train a small Glm4vMoe on demonstrations; every twentieth seed is held out to validate on."""
-    from evals.demonstrations import DATASET, about, examples, split
+    """Train a small Glm4vMoe on demonstrations, every twentieth seed held out to validate on; or adapters for a large one."""
+    import json
+
+    from evals.demonstrations import DATASET
     from evals.report import progress_line
+    from evals.training_data import about, examples, provenance, split
+    from model import embedded_path
+    from model.lora import LoraConfig
     from model.train import TrainConfig, fit
 
+    if lora:
+        tune(data, out, str(start or "tiny"), LoraConfig(lora, rate, epochs=epochs, seed=seed), prompt, device_map=device_map, dtype=dtype)
+        return
     config = TrainConfig(minutes=minutes, rate=rate, save_minutes=save_minutes, seed=seed)
-    fit(split(list(examples(data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data))
-    if (data / DATASET).exists():
-        copy(data / DATASET, out / DATASET)  # what a checkpoint was trained on goes with it
+    began = embedded_path() if start == Path("tiny") else start
+    fit(split(list(examples(*data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data), began)
+    (out / DATASET).write_text(json.dumps(provenance(data)) + "\n")  # what a checkpoint was trained on goes with it
+
+
+def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **placement: Any) -> None:
+    """Adapters for a checkpoint, trained on recorded runs, into a folder that is loaded like a checkpoint."""
+    import json
+
+    from evals.demonstrations import DATASET
+    from evals.recipe import load
+    from evals.report import progress_line
+    from evals.training_data import lessons, provenance
+    from model.lora import LoraTrainer, fit_lora
+
+    found = list(lessons(data, prompt))
+    loaded = load(base, prompt, **placement)
+    trainer = LoraTrainer(loaded.model, loaded.tokens, loaded.preprocessor, config)
+    fit_lora(trainer, found, lambda progress: print(progress_line(progress), flush=True))
+    trainer.save(out, base, {**loaded.settings, "prompt": prompt})
+    (out / DATASET).write_text(json.dumps(provenance(data)) + "\n")
 
 
 @data.command()

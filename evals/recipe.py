@@ -72,7 +72,7 @@ def load(model: str, prompt: str | None = None, *, tensor_parallel: int | None =
 
 def own(model: Any) -> dict[str, Any]:
     """What a checkpoint says of its own use, under "glimpse" in its config.json: prompt, viewport, region, scale."""
-    return dict(getattr(model.model.config, "glimpse", None) or {})
+    return dict(model.settings)
 
 
 def own_prompt(model: Any) -> str:

@@ -9,10 +9,10 @@ import re
 import zlib
 
 WORDS = r"""
-(root, [x, y, right, bottom]) => {
+(root, [x, y, right, bottom], most = 90) => {
   const words = [], range = document.createRange();
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  for (let node; (node = walker.nextNode()) && words.length < 90; ) {
+  for (let node; (node = walker.nextNode()) && words.length < most; ) {
     const parent = node.parentElement;
     if (!parent || /SCRIPT|STYLE|OPTION/.test(parent.tagName)) continue;
     for (const match of node.data.matchAll(/\S+/g)) {
@@ -34,8 +34,8 @@ WORDS = r"""
   return words;
 }
 """
-"""A function of an element and a rectangle (CSS pixels of the viewport): the words of the element that can be seen whole within the
-rectangle, at most 90, as [text, [left, top, right, bottom], [column of each letter's centre]], from the rectangle's corner on."""
+"""A function of an element and a rectangle (CSS pixels of the viewport): the words of the element that can be seen whole within it, at most
+90 unless told, as [text, [left, top, right, bottom], [column of each letter's centre]], from the rectangle's corner on."""
 
 
 def bare(word: str) -> str:

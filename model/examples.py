@@ -55,6 +55,15 @@ class Example:
     words: tuple[Word, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A conversation as a prompt puts it to the model, how it is answered, and the reply wanted, which may spell control tokens."""
+
+    messages: tuple[Message, ...]
+    config: GenerationConfig
+    reply: str
+
+
 @dataclass(slots=True)
 class PointLabel:
     """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target."""

@@ -18,6 +18,7 @@ import psutil
 import torch
 from PIL import Image
 
+from model.adapter import base_of, merge
 from model.base import Completion, GenerationConfig, Grid, Message, ModelError, PromptError
 from model.checkpoint import find, read_config, read_json
 from model.decode import Choose, Reply, Sampler, Stop, Thinking, greedy
@@ -75,17 +76,22 @@ class Glm4vMoe:
         cache_bytes: int | None = None,
         offline: bool = False,
     ) -> Self:
-        """From a folder or a hub id; see `Placement` for what the options mean. cache_bytes: memory for keys and values of what was read;
-        None is half of what is free. offline: use only what is on this machine.
+        """From a folder or a hub id, or from an adapter's folder (model/lora.py), which is merged into the base it names; see `Placement`
+        for what the options mean. cache_bytes: memory for keys and values of what was read; None is half of what is free.
+        offline: use only what is on this machine.
 
         Raises ModelError, one line, when it is no Glm4vMoe checkpoint, files or weights are missing or damaged, the hub cannot be
         reached or memory does not suffice.
         """
         folder = find(path_or_id, offline)
+        adapter, based = folder, base_of(folder)
+        if based is not None:
+            folder = find(based[0], offline)
         config = read_config(folder)
         tokens, preprocessor = Tokens.load(folder), Preprocessor.load(folder)
         placement = Placement(dtype, device_map, attention, experts, offload_folder, tensor_parallel, expert_parallel)
-        loaded = cls(aside(lambda: load_weights(folder, placement)), tokens, preprocessor, str(path_or_id))
+        weights = aside(lambda: load_weights(folder, placement) if based is None else merge(load_weights(folder, placement), adapter))
+        loaded = cls(weights, tokens, preprocessor, str(path_or_id))
         loaded._check_fit()
         loaded.cache_bytes = cache_bytes
         if tensor_parallel:
@@ -93,7 +99,7 @@ class Glm4vMoe:
                 cache_bytes or kv_budget(loaded.model.device)
             )  # what is held decides what is read again, so all hold the same
         loaded.stops |= _stops(folder, config)
-        loaded.settings = _settings(folder, config)
+        loaded.settings = {**_settings(folder, config), **(based[1] if based else {})}
         if width := loaded.settings.get("point_smoothing"):
             loaded._greedy = Pointing(tokens.id, width)
         return loaded

@@ -24,7 +24,7 @@ class LetterHead(nn.Linear):
     def __init__(self, width: int, pieces: Sequence[tuple[int, str]]) -> None:
         """pieces: (token id, text) of the vocabulary."""
         super().__init__(width, LETTER_LABELS)
-        nn.init.normal_(self.weight, 0, 0.02)
+        nn.init.normal_(self.weight, 0, width**-0.5)
         nn.init.constant_(self.bias, -4.0)
         found = [(token, labels) for token, text in pieces if (labels := piece_letters(text))]
         self.register_buffer("pieces", torch.tensor([token for token, _ in found], dtype=torch.long), persistent=False)

@@ -137,8 +137,6 @@ def build_model(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4v
         table = model.model.visual.embeddings.position_embedding.weight
         table.copy_(_places(int(math.sqrt(table.shape[0])), table.shape[1]))
         _initialise_coordinates(model, tokenizer)
-        for index in POINTING_LAYERS:
-            _initialise_pointing(model.model.language_model.layers[index].self_attn, sizes)
     built: Glm4vMoeForConditionalGeneration = model
     return built
 
@@ -180,14 +178,6 @@ def _initialise_coordinates(model: Glm4vMoeForConditionalGeneration, tokenizer: 
         ids = torch.tensor(tokenizer.convert_tokens_to_ids(names))
         model.lm_head.weight[ids] = rows * 0.05
         model.model.language_model.embed_tokens.weight[ids] = rows * 0.3
-
-
-def _initialise_pointing(attention: Any, sizes: SmallConfig) -> None:
-    """Queries of the first two heads start as their keys but for the rotated part: what is alike attends to what it is like."""
-    rotated, key = int(sizes.head_dim * sizes.rotated), attention.k_proj.weight[: sizes.head_dim]
-    key[rotated:] *= 1.5
-    for head in range(2):
-        attention.q_proj.weight[head * sizes.head_dim + rotated : (head + 1) * sizes.head_dim] = key[rotated:]
 
 
 def save_checkpoint(

@@ -21,34 +21,36 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+from transformers import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, PreTrainedTokenizerFast
 
 from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
+from model.loading import Placement, load_weights
 from model.losses import WEIGHTS, LetterHead, all_losses
 from model.pointing import smooth
 from model.small import POINTING_LAYERS, PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
-STATE, LOG = "training.pt", "training.jsonl"
+STATE, LOG, LETTERS = "training.pt", "training.jsonl", "letters.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """minutes: how long to train, on the training clock (a resumed run goes on from its own); the learning rate falls to 5 % over it.
 
-    rate: peak learning rate; 1e-3 and more destroys the places in the features. save_minutes: between checkpoints on disk.
+    rate: peak learning rate. save_minutes: between checkpoints on disk.
     smoothing: how many thousandths are averaged when a point is read off (odd). threads: of torch, 0 leaves its own choice.
     """
 
     minutes: float = 60.0
     batch: int = 12
-    rate: float = 6e-4
-    warmup: int = 200
+    rate: float = 1e-3
+    warmup: int = 100
     save_minutes: float = 5.0
     seed: int = 0
     smoothing: int = 25
@@ -71,23 +73,39 @@ class Trainer:
         self,
         examples: tuple[Sequence[Example], Sequence[Example]],
         config: TrainConfig,
-        sizes: SmallConfig,
-        tokenizer: PreTrainedTokenizerFast | None = None,
+        model: Glm4vMoeForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerFast,
     ) -> None:
-        """examples: to train on, and held out. tokenizer: instead of one made from the examples' texts."""
-        (self.examples, self.validation), self.config, self.sizes = examples, config, sizes
+        """examples: to train on, and held out. model: in float32, on the CPU; trained in place. Raises ModelError when it has no tokens
+        for coordinates."""
+        (self.examples, self.validation), self.config = examples, config
         self.rng = random.Random(config.seed)
         torch.manual_seed(config.seed)
-        self.tokenizer = tokenizer or build_tokenizer(corpus(self.examples))
-        self.model = build_model(self.tokenizer, sizes)
-        tokens = Tokens(self.tokenizer.backend_tokenizer)
-        self.letter_head = LetterHead(sizes.hidden, _spelled(tokens))
+        self.model, self.tokenizer = model, tokenizer
+        tokens = Tokens(tokenizer.backend_tokenizer)
+        self.letter_head = LetterHead(model.config.get_text_config(decoder=True).hidden_size, _spelled(tokens))
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
         self.optimiser = self._optimiser()
         self.step, self.seconds = 0, 0.0
         self.queue: list[int] = []
+
+    @classmethod
+    def fresh(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, sizes: SmallConfig) -> Self:
+        """A small model from scratch, with a tokenizer made from the examples' texts."""
+        tokenizer = build_tokenizer(corpus(examples[0]))
+        return cls(examples, config, build_model(tokenizer, sizes), tokenizer)
+
+    @classmethod
+    def begin(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, folder: Path) -> Self:
+        """From a checkpoint that `save` wrote: its weights, with a new optimiser and clock. Raises ModelError."""
+        tokenizer = Tokenizer.from_str(Tokens.load(folder).to_json())
+        model = load_weights(folder, Placement(dtype="float32", device_map="cpu"))
+        trainer = cls(examples, config, model, wrap_tokenizer(tokenizer))
+        if (folder / LETTERS).exists():
+            trainer.letter_head.load_state_dict(load_file(folder / LETTERS))
+        return trainer
 
     def _optimiser(self) -> torch.optim.AdamW:
         parameters = [*self.model.parameters(), *self.letter_head.parameters()]
@@ -169,16 +187,17 @@ class Trainer:
         state = {
             "model": self.model.state_dict(), "letter_head": self.letter_head.state_dict(), 
             "optimiser": self.optimiser.state_dict(),
-            "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(), "sizes": asdict(self.sizes),
-            "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
+            "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(),
+            "config": self.model.config.to_json_string(use_diff=False), "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
         }  # fmt: skip
         torch.save(state, out / f"{STATE}.part")
         (out / f"{STATE}.part").replace(out / STATE)
         save_checkpoint(self.model, self.tokenizer, str(out), {"point_smoothing": self.config.smoothing, **extra})
+        save_file({name: value.half() for name, value in self.letter_head.state_dict().items()}, out / LETTERS)
 
     @classmethod
     def resume(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, out: Path) -> Self:
-        """Go on from what `save` left in `out`, with the same examples or others; sizes and tokenizer stay.
+        """Go on from what `save` left in `out`, with the same examples or others; the model and its tokenizer stay.
 
         Raises ModelError when what was left is damaged.
         """
@@ -188,7 +207,10 @@ class Trainer:
             raise ModelError(
                 f"{out / STATE} is damaged ({str(error).splitlines()[0]}): delete it to begin anew, or name another --out."
             ) from error
-        trainer = cls(examples, config, SmallConfig(**state["sizes"]), wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
+        model: Any = Glm4vMoeForConditionalGeneration._from_config(  # type: ignore[no-untyped-call]
+            Glm4vMoeConfig(**json.loads(state["config"])), dtype=torch.float32
+        )
+        trainer = cls(examples, config, model, wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
         trainer.model.load_state_dict(state["model"])
         trainer.letter_head.load_state_dict(state["letter_head"])
         trainer.optimiser.load_state_dict(state["optimiser"])
@@ -217,16 +239,19 @@ def fit(
     config: TrainConfig,
     report: Callable[[Progress], None],
     about: dict[str, Any] | None = None,
+    start: Path | None = None,
 ) -> None:
-    """Train a small model from scratch, or go on with the run that `out` holds. Raises ModelError.
+    """Go on with the run that `out` holds; else train the checkpoint `start`, or a small model from scratch. Raises ModelError.
 
     examples: to train on, and held out. about: goes into the checkpoint's config.json under "glimpse".
     """
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if (out / STATE).exists():
         trainer = Trainer.resume(examples, config, out)
+    elif start is not None:
+        trainer = Trainer.begin(examples, config, start)
     else:
-        trainer = Trainer(examples, config, SmallConfig(seed=config.seed))
+        trainer = Trainer.fresh(examples, config, SmallConfig(seed=config.seed))
     train(trainer, out, about or {}, report)
 
 

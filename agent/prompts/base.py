@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from agent.base import Step
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
-from tools.base import Surface, Tool
+from tools.base import ActionSpace, Surface, Tool
 
 Constraint = Literal["actions", "off"]
 """What a reply may be: one that holds an action of the protocol, or anything."""
@@ -40,6 +40,11 @@ class Prompt(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def actions(self) -> ActionSpace:
+        """What the model may do, and how it is written."""
+        ...
 
     def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
         """The messages for the next step: a pure function of the task, the steps done and what is seen now."""

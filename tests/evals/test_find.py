@@ -1,6 +1,7 @@
 """`glimpse find`: on a screenshot of any size the windows cover everything, and the surest answer counts, in pixels of the screenshot."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ OWN = {"prompt": "compact", "region": [168, 224], "scale": 1.5}
 
 
 class SeesRed:
-    """Answers with the middle of what is red on the screenshot it is shown, the surer the more of it there is; else that it is not there."""
+    """Answers with the middle of what is red on the screenshot, the surer the more of it there is; else that it is not there."""
 
     name = "sees red"
 
@@ -76,7 +77,7 @@ def test_windows_cover_a_side_and_share_what_they_must(whole: int, window: int, 
     assert starts[0] == 0
     assert starts[-1] + window >= whole
     assert starts[-1] + window == whole or whole <= window
-    assert all(b - a <= window - shared for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= window - shared for a, b in pairwise(starts))
 
 
 def test_a_place_that_is_no_screenshot_and_no_address_is_named(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from agent.agent import Agent
 from agent.policy import Limits
 from environments.base import Point
 from evals.base import EvalError, Task
-from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, examples, record, record_all
+from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, record, record_all
 from evals.miniwob import Miniwob, MiniwobEnvironment, make, task_names
 from evals.miniwob_tasks import LONG_STEPS, STEPS
 from evals.pages import REGION, SCALE
 from evals.plan import Plan
+from evals.training_data import examples
 from model.scripted import ScriptedModel
 
 TASKS = ["click-test", "click-test-2", "click-tab", "click-dialog"]

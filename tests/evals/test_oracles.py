@@ -9,13 +9,14 @@ import pytest
 from agent.agent import Agent
 from agent.policy import Limits
 from evals.base import EvalError
-from evals.demonstrations import TEST_SEEDS, examples, record
+from evals.demonstrations import TEST_SEEDS, record
 from evals.miniwob import Miniwob, make, task_names
 from evals.miniwob_tasks import CLASSES, threshold
 from evals.oracles import ORACLES, UNSOLVED
 from evals.plan import Plan
 from evals.runner import run
 from evals.scripts import RandomClick, StandIn, stand_in
+from evals.training_data import examples
 
 SAMPLE = ("login-user", "click-tab-2", "choose-date", "use-slider", "drag-box", "scroll-text-2", "email-inbox-delete", "enter-time")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from evals.base import EvalError
-from evals.demonstrations import TEST_SEEDS, examples, record_all, split
+from evals.demonstrations import TEST_SEEDS, record_all
+from evals.training_data import examples, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
 

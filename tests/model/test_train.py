@@ -36,7 +36,7 @@ def examples(folder: Path, count: int) -> list[Example]:
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     made = examples(tmp_path_factory.mktemp("screens"), 24)
-    return Trainer((made[:16], made[16:]), TrainConfig(minutes=1, batch=4, warmup=5), SIZES)
+    return Trainer.fresh((made[:16], made[16:]), TrainConfig(minutes=1, batch=4, warmup=5), SIZES)
 
 
 def test_a_coordinate_is_one_token_and_a_call_reads_back_as_it_was() -> None:
@@ -109,7 +109,7 @@ def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: P
     out = tmp_path / "out"
     reports: list[Progress] = []
     config = TrainConfig(minutes=0.02, batch=2, save_minutes=0.01)
-    trainer = Trainer((made, made), config, SIZES)
+    trainer = Trainer.fresh((made, made), config, SIZES)
     trainer.train_step()
     trainer.seconds = 0.3
     trainer.save(out, {"prompt": "compact"})

@@ -1,0 +1,226 @@
+"""Recorded trajectories and pages of words as examples to train on. Runs nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from agent.prompts.base import make_prompt
+from agent.prompts.compact import CompactPrompt, compact_text, find_text
+from agent.trajectory import Trajectory
+from evals.base import EvalError, format_seeds, parse_seeds
+from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
+from evals.episode import read_episode
+from evals.folder import EPISODES, RESULT, RUN
+from evals.word_pages import PAGES, PIXELS
+from evals.words import bare, held_out
+from model.examples import Example, Lesson, Question, Rectangle, Word
+from tools import compact_actions
+from tools.base import Thousandths, Tool
+from tools.computer import Click, Drag, Hover, Scroll, Type
+from tools.control import Done
+
+ACTIONS = compact_actions()
+
+
+def about(folders: Sequence[Path]) -> dict[str, Any]:
+    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to."""
+    recorded: dict[str, Any] = next((json.loads((f / DATASET).read_text()) for f in folders if (f / DATASET).exists()), {})
+    return {"prompt": CompactPrompt.name, **{key: recorded[key] for key in ("viewport", "region", "scale") if key in recorded}}
+
+
+def provenance(folders: Sequence[Path]) -> dict[str, Any]:
+    """What these folders hold, with every seed: of data sets as their dataset.json says it, of benchmark runs those of the successes."""
+    sources, seeds = list[Any](), dict[str, set[int]]()
+    for folder in folders:
+        if (folder / DATASET).exists():
+            recorded = json.loads((folder / DATASET).read_text())
+            sources += recorded["sources"]
+            for task, listed in recorded["seeds"].items():
+                seeds.setdefault(task, set()).update(parse_seeds(listed))
+        if (folder / RUN).exists():
+            run = json.loads((folder / RUN).read_text())
+            sources.append({"benchmark": run["benchmark"], "model": run.get("model")})
+            for result in folder.glob(f"{EPISODES}/*/{RESULT}"):
+                episode = read_episode(result.read_bytes(), str(result))
+                if episode.success and episode.seed is not None:
+                    seeds.setdefault(episode.task, set()).add(episode.seed)
+    return {"sources": sources, "seeds": {task: format_seeds(sorted(seeds[task])) for task in sorted(seeds)}}
+
+
+def examples(*folders: Path) -> Iterator[Example]:
+    """An example for each step of the trajectories in some folders, and for each page of words.
+
+    Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
+    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there.
+    Raises EvalError when a folder holds none, and for episodes of test seeds.
+    """
+    rng, elsewhere = random.Random(0), list[str]()
+    for example in (example for folder in folders for example in _recorded(folder)):
+        here = {bare(word.text) for word in example.words}
+        absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 6)) if word not in here]
+        elsewhere = [*elsewhere, *(word for word in here if len(word) > 1 and not held_out(word))][-400:]
+        negative = (Question(find_text(word), ACTIONS.render(Done()), (), "absent") for word in absent if here)
+        yield replace(example, readings=(*example.readings, *negative))
+
+
+def _recorded(data: Path) -> Iterator[Example]:
+    found = False
+    for folder in _trajectories(data):
+        for example in _of_trajectory(folder):
+            found = True
+            yield example
+    for file in sorted(data.glob(f"**/{WORDS}/{PAGES}")):
+        for line in file.read_text().splitlines():
+            page = json.loads(line)
+            found = True
+            yield Example(file.parent / f"{page['seed']}.png", (), readings(page["words"], PIXELS), letters(page["words"]))
+    if not found:
+        raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
+
+
+def _trajectories(data: Path) -> list[Path]:
+    """Folders of recorded runs, all tasks of a seed together."""
+    found = (meta.parent for meta in data.glob("**/meta.json"))
+    return sorted(found, key=lambda folder: (len(folder.name), folder.name, folder.parent.name))
+
+
+def _taught(folder: Path) -> tuple[str, Trajectory, list[dict[str, Any] | None]] | None:
+    """The task's name, the trajectory, and what is known of each step, None where it is not to be learned; None for a run that is not."""
+    task = folder.parent.name
+    if (folder / RESULT).exists():  # an episode of a benchmark's run
+        episode = read_episode((folder / RESULT).read_bytes(), str(folder / RESULT))
+        if episode.seed is not None and episode.seed < TEST_SEEDS:
+            raise EvalError(f"{folder} is an episode of seed {episode.seed}, which is for testing: train on seeds from {TEST_SEEDS} on.")
+        if not episode.success:
+            return None
+        task = episode.task
+    trajectory = Trajectory.load(folder)
+    if trajectory.status != "done":
+        return None
+    labels: list[dict[str, Any] | None]
+    labels = json.loads((folder / LABELS).read_text()) if (folder / LABELS).exists() else [{}] * len(trajectory.steps)
+    return task, trajectory, [None if label is None or label.get("kind") == "stray" else label for label in labels]
+
+
+def split(found: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """To train on, and held out in an order of chance: every twentieth seed, the same ones of every task. Words that are kept from training
+    are asked for in what is held out alone."""
+    train, held = list[Example](), list[Example]()
+    for example in found:
+        seed = example.image.stem if example.image.parent.name == WORDS else example.image.parent.name
+        if zlib.crc32(seed.encode()) % 20 == 0:
+            held.append(example)
+        else:
+            train.append(replace(example, readings=tuple(q for q in example.readings if q.tag != "unseen")))
+    random.Random(0).shuffle(held)
+    return train, held
+
+
+def _of_trajectory(folder: Path) -> Iterator[Example]:
+    if (taught := _taught(folder)) is None:
+        return
+    task, trajectory, labels = taught
+    once = sum(label is not None and label.get("kind") not in (None, "end") for label in labels) == 1
+    history: list[str] = []
+    for step, label in zip(trajectory.steps, labels, strict=False):
+        call = "" if step.action is None else ACTIONS.render(step.action)
+        if label is not None and step.action is not None:
+            size, words = step.seen.screenshot.size, label.get("words", [])
+            targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
+            question = Question(compact_text(trajectory.task, history), call, targets, task)
+            after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}")) if once and targets else ()
+            yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words))
+        history.append(call)
+
+
+def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str) -> Iterator[Question]:
+    """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
+    rng = random.Random(seed)
+    left, top, right, bottom = target
+    hit = rng.uniform(left + 1, right - 1), rng.uniform(top + 1, bottom - 1)
+    yield Question(compact_text(task, [_click(hit, size)]), ACTIONS.render(Done()), tag="done")
+    miss = rng.uniform(0, size[0]), rng.uniform(0, size[1])
+    if not (left - 8 <= miss[0] <= right + 8 and top - 8 <= miss[1] <= bottom + 8):
+        yield Question(
+            compact_text(task, [_click(miss, size)]), _click(((left + right) / 2, (top + bottom) / 2), size), (target,), "missed"
+        )
+
+
+def _click(place: tuple[float, float], size: tuple[int, int]) -> str:
+    return ACTIONS.render(Click(point=Thousandths.of((int(place[0]), int(place[1])), size)))
+
+
+def _around(action: Tool, size: tuple[int, int]) -> Iterator[Rectangle]:
+    """A small rectangle around each point of an action, for what knows no more than the point."""
+    points: Sequence[Thousandths] = ()
+    if isinstance(action, Click | Hover | Scroll):
+        points = (action.point,)
+    elif isinstance(action, Drag):
+        points = action.path
+    for point in points:
+        (x, y), by = point.on(size), ROOM[type(action)]
+        yield x - by, y - by, x + by, y + by
+
+
+ROOM: dict[type[Tool], float] = {Click: 4, Hover: 4, Drag: 5, Scroll: 25}
+"""Pixels to each side of a recorded point that are as good as the point."""
+
+
+def letters(words: Sequence[Any]) -> tuple[Word, ...]:
+    """Words as labels have them, as what can be read."""
+    return tuple(Word(text, tuple(columns), (box[1] + box[3]) / 2) for text, box, columns in words)
+
+
+def readings(words: Sequence[Any], size: tuple[int, int]) -> tuple[Question, ...]:
+    """`find "word"` for every word that stands on the screen once, `read [x,y]` for every word that is not too long to be typed."""
+    found = list[Question]()
+    bares = [bare(text) for text, _, _ in words]
+    times = Counter(word.lower() for word in bares)
+    for word, (_, box, _) in zip(bares, words, strict=True):
+        place = Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
+        call = ACTIONS.render(place)
+        if len(word) > 1 and times[word.lower()] == 1:
+            found.append(Question(find_text(word), call, (tuple(box),), "unseen" if held_out(word) else "find"))
+        if 1 < len(word) <= 16:
+            x, y = place.point.x, place.point.y
+            found.append(Question(f"read [{x},{y}]", ACTIONS.render(Type(text=word)), (), "read"))
+    return (*found, *_phrases(words, size))
+
+
+def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
+    """`find "two words"` for neighbours on a line, now and then."""
+    for (first, a, _), (second, b, _) in list(pairwise(words))[::3]:
+        beside = abs(a[1] - b[1]) < 3 and 0 < b[0] - a[2] < 12
+        if beside and not held_out(first) and not held_out(second):
+            box = a[0], min(a[1], b[1]), b[2], max(a[3], b[3])
+            place = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
+            call = ACTIONS.render(Click(point=Thousandths.of(place, size)))
+            yield Question(find_text(f"{first} {bare(second)}"), call, (box,), "phrase")
+
+
+def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:
+    """The steps of the same trajectories as a protocol puts them to a model, with the action as the reply.
+
+    Where the protocol has the model think first, the reply begins with the recorded thought, or an empty one. Raises EvalError as
+    `examples` does.
+    """
+    found = False
+    for folder in (place for data in folders for place in _trajectories(data)):
+        _, trajectory, labels = _taught(folder) or ("", None, [])
+        for step, label in zip(trajectory.steps if trajectory else (), labels, strict=False):
+            if label is not None and step.action is not None and trajectory is not None:
+                prompt = make_prompt(protocol, "desktop" if step.seen.url is None else "browser")
+                found, config = True, prompt.generation()
+                thought = f"<think>{step.completion.reasoning}</think>\n" if config.thinking else ""
+                messages = tuple(prompt.render(trajectory.task, trajectory.steps[: step.index], step.seen))
+                yield Lesson(messages, config, thought + prompt.actions.render(step.action))
+    if not found:
+        raise EvalError(f"{', '.join(map(str, folders))}: there are no demonstrations to learn from.")
