@@ -148,6 +148,33 @@ def report(
 
 
 @data.command()
+def card(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    beside: Annotated[list[str] | None, typer.Option(help="Another run to stand beside it, as heading=FOLDER; may be given again.")] = None,
+) -> None:
+    """Print a run task by task as a Markdown table, for a model card."""
+    from evals.base import EvalError
+    from evals.card import card as table
+
+    named = [text.partition("=") for text in beside or ()]
+    if unnamed := next((name for name, equals, _ in named if not equals), None):
+        raise EvalError(f"{unnamed!r} names no heading: write --beside heading=FOLDER.")
+    print(table(folder, {name: Path(path) for name, _, path in named}), end="")
+
+
+@data.command()
+def curve(
+    folder: Annotated[Path, typer.Argument(help="Folder of a checkpoint that was trained here.")],
+    out: Annotated[Path, typer.Argument(help="PNG to write.")],
+) -> None:
+    """Draw how a training went: what is found, read and done right on held-out seeds, by task and time."""
+    from evals.training_curve import draw
+
+    draw(folder / "training.jsonl", out)
+    print(out)
+
+
+@data.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .eval or .json; or a folder of logs.")],
