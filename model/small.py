@@ -33,7 +33,7 @@ PREPROCESSOR: dict[str, Any] = {
 }  # fmt: skip
 """How the released checkpoints take their images (the published preprocessor_config.json of GLM-4.5V; mean and std are CLIP's)."""
 
-_CALL = r"[a-z_]+\((?:[a-z_]+='?)?|\]*', [a-z_]+='?\[?|', step=|\]?'\)"
+_CALL = r"[a-z_]+\((?:[a-z_]+='?)?|\]*', [a-z_]+='?(?:\[(?=\[))?|', step=|\]?'\)"
 """What a call is made of between its values: one token each, wherever it stands."""
 _PIECES = rf"{_CALL}|[\[,]\p{{N}}{{1,3}}(?!\p{{N}})|\p{{N}}|\p{{L}}+|\s|[^\s\p{{L}}\p{{N}}]"
 """Parts of a call, a coordinate with the sign before it, single digits, words, single white space, other signs."""
