@@ -45,16 +45,21 @@ def record_all(
 
     Raises EvalError as `record` does.
     """
-    if tested := [seed for seed in seeds if seed < TEST_SEEDS]:
-        raise EvalError(f"Seed {tested[0]} is for testing: demonstrations take seeds from {TEST_SEEDS} on.")
+    _refuse_test_seeds(seeds)
     shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
-    if workers == 1:
-        kept = _share(name, out, tasks, seeds, stray, tell)
-    else:
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        if workers == 1:
+            return _share(name, out, tasks, seeds, stray, tell)
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            kept = sum(pool.map(partial(_share, name, out, tasks, stray=stray, tell=None), shares))
-    _describe(out, {"benchmark": name, "stray": stray})
-    return kept
+            return sum(pool.map(partial(_share, name, out, tasks, stray=stray, tell=None), shares))
+    finally:
+        _describe(out, {"benchmark": name, "stray": stray})
+
+
+def _refuse_test_seeds(seeds: Sequence[int | None]) -> None:
+    if tested := [seed for seed in seeds if seed is None or seed < TEST_SEEDS]:
+        raise EvalError(f"Seed {tested[0]} is for testing: demonstrations take seeds from {TEST_SEEDS} on.")
 
 
 def _share(name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], stray: float, tell: Callable[[str], None] | None) -> int:
@@ -74,9 +79,10 @@ def record(benchmark: Benchmark, out: Path, *, stray: float = 0.1, done: Callabl
     """Let an oracle go through a benchmark of pages and keep what was a success; what `out` already holds is not done again.
 
     stray: the share of demonstrations that begin with a click on a bare place, so that a model sees what follows a miss.
-    Returns how many were kept. Raises EvalError for pages no oracle knows, before anything is recorded.
+    Returns how many were kept. Raises EvalError for test seeds and for pages no oracle knows, before anything is recorded.
     """
     tasks = list(benchmark.tasks())
+    _refuse_test_seeds([task.seed for task in tasks])
     for task in {task.id: task for task in tasks}.values():
         if getattr(benchmark.environment(task), "script", None) is None:
             raise EvalError(f"{benchmark.name}: there is no oracle for {task.id!r}.")
