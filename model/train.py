@@ -38,6 +38,9 @@ from model.vision import Preprocessor
 
 STATE, LOG, LETTERS = "training.pt", "training.jsonl", "letters.safetensors"
 
+PAGES = 0.25
+"""The share of examples that have nothing to do on them but words to read, where there are others."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -90,6 +93,9 @@ class Trainer:
         self.optimiser = self._optimiser()
         self.step, self.seconds = 0, 0.0
         self.queue: list[int] = []
+        self.groups: dict[str, list[int]] = {}  # of examples, by task; pages to read have none
+        for index, example in enumerate(self.examples):
+            self.groups.setdefault(example.questions[0].tag if example.questions else "", []).append(index)
 
     @classmethod
     def fresh(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, sizes: SmallConfig) -> Self:
@@ -146,10 +152,11 @@ class Trainer:
         return self.config.rate * min(1.0, (self.step + 1) / self.config.warmup) * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
 
     def _next(self) -> list[int]:
-        if len(self.queue) < self.config.batch:
-            order = list(range(len(self.examples)))
-            self.rng.shuffle(order)
-            self.queue += order
+        """Examples for a batch: as many of each task, and PAGES of those that are pages to read; a task of long episodes counts no more."""
+        while len(self.queue) < self.config.batch:
+            page = "" in self.groups and (len(self.groups) == 1 or self.rng.random() < PAGES)
+            task = "" if page else self.rng.choice([name for name in self.groups if name])
+            self.queue.append(self.rng.choice(self.groups[task]))
         chosen, self.queue = self.queue[: self.config.batch], self.queue[self.config.batch :]
         return chosen
 

@@ -215,7 +215,7 @@ def test_a_question_holds_one_screenshot_and_the_instruction_and_says_how_to_ans
 
 def test_the_embedded_model_is_asked_in_the_words_it_was_trained_on() -> None:
     (message,) = ask.messages("compact", "OK", Image.new("RGB", (20, 10)))
-    assert message.content[1] == 'Click "OK".'
+    assert message.content[1] == 'find "OK"'
 
 
 def test_an_unknown_prompt_is_named_with_those_there_are() -> None:

@@ -1,6 +1,8 @@
 import json
 import random
 import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,16 @@ def test_training_lowers_every_loss_that_can_be_learned_in_seconds(trainer: Trai
     assert last["tokens"] < first["tokens"] / 2
     assert last["letters"] < first["letters"] / 2
     assert last["x"] + last["y"] < first["x"] + first["y"]
+
+
+def test_tasks_are_drawn_alike_however_many_steps_they_have_and_pages_have_their_share(tmp_path: Path) -> None:
+    ((image, question),) = [(e.image, e.questions[0]) for e in examples(tmp_path, 1)]
+    long = [Example(image, (replace(question, tag="long"),)) for _ in range(90)]
+    made = [*long, Example(image, (replace(question, tag="short"),)), Example(image, (), examples(tmp_path, 1)[0].readings)]
+    trainer = Trainer.fresh((made, made), TrainConfig(batch=1000), SIZES)
+    drawn = Counter("page" if not made[i].questions else made[i].questions[0].tag for i in trainer._next())
+    assert 180 < drawn["page"] < 320
+    assert abs(drawn["long"] - drawn["short"]) < 120
 
 
 def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
