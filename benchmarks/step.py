@@ -1,10 +1,11 @@
-"""What a step costs besides the model: `python -m benchmarks.step [--environment desktop] [--steps N] [--json]`.
+"""What a step costs besides the model: `python -m benchmarks.step [--environment desktop|model] [--steps N] [--json]`.
 
 The real loop on an application-like page (a tool bar, a side bar, a table of 200 rows, a form) at 1280×720 in a real Chromium: every step
 looks, renders the prompt, reads a scripted reply, clicks a row, waits for the page to settle and records. Beside it, in the same run and
 on the same page, bare playwright loops that only click and capture. On a desktop: the same loop on a virtual display of that size, whose
-screen is full of text and stays still; beside it pyautogui's own click and screenshot (which needs scrot) as they come. Times are of this
-machine: compare within one run.
+screen is full of text and stays still; beside it pyautogui's own click and screenshot (which needs scrot) as they come. With `model`: what
+a decision of the embedded model costs, from a screenshot it has not seen to a parsed action. Times are of this machine: compare within one
+run.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ from rich.table import Table
 from agent.agent import Agent
 from agent.base import Step
 from agent.policy import Limits
-from environments.base import Environment
+from agent.prompts.compact import CompactPrompt
+from environments.base import Environment, Observation
 from environments.browser import BrowserEnvironment, find_chromium
 from environments.desktop import DesktopEnvironment, DesktopOptions
+from evals.word_pages import draw, open_browser, training_word
+from model import load_model
 from model.scripted import ScriptedModel
 from tools import native_actions
 from tools.base import Thousandths
@@ -127,9 +131,29 @@ def _timed(page: Any, at: tuple[int, int], look: Callable[[], bytes]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+def deciding(steps: int) -> dict[str, list[float]]:
+    """Milliseconds from screenshot to parsed action, and the part of the model in it; every screenshot is another page of words."""
+    model, prompt = load_model("tiny"), CompactPrompt()
+    with open_browser() as browser:
+        pages = [page for at in range(0, steps, 32) for page in draw(browser, range(at, min(steps, at + 32)), training_word)]
+    times: dict[str, list[float]] = {"model": [], "total": []}
+    for seed, screenshot, _ in pages:
+        began = time.perf_counter()
+        seen = Observation(screenshot)
+        messages = prompt.render(f"Click on page {seed}.", [], seen)
+        asked = time.perf_counter()
+        said = model.generate(messages, prompt.generation())
+        times["model"].append((time.perf_counter() - asked) * 1000)
+        prompt.read(said, seen)
+        times["total"].append((time.perf_counter() - began) * 1000)
+    return times
+
+
 def measure(steps: int, environment: str) -> dict[str, dict[str, float]]:
     """Median, 90th percentile and maximum in milliseconds, by phase and for each bare loop."""
     count = steps + WARM_UP
+    if environment == "model":
+        return {name: _figures(values[WARM_UP:]) for name, values in deciding(count).items()}
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         times = on_desktop(count, run) if environment == "desktop" else in_browser(count, run) | bare(count)
@@ -142,18 +166,19 @@ def _figures(values: list[float]) -> dict[str, float]:
 
 
 def main(
-    environment: Annotated[str, typer.Option(help="browser or desktop.")] = "browser",
+    environment: Annotated[str, typer.Option(help="browser, desktop, or model for a decision of the embedded one.")] = "browser",
     steps: Annotated[int, typer.Option(min=10, help="Counted steps, after five to warm up.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """What a step costs besides the model."""
-    if environment not in ("browser", "desktop"):
-        raise SystemExit("--environment is browser or desktop.")
+    if environment not in ("browser", "desktop", "model"):
+        raise SystemExit("--environment is browser, desktop or model.")
     found = measure(steps, environment)
     if as_json:
         print(json.dumps(found))
         return
-    table = Table(title=f"ms a step at {SIZE[0]}×{SIZE[1]}, {steps} steps", title_justify="left")
+    title = f"ms a decision, {steps} screenshots" if environment == "model" else f"ms a step at {SIZE[0]}×{SIZE[1]}, {steps} steps"
+    table = Table(title=title, title_justify="left")
     for heading in ("", "median", "p90", "max", "× total"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, figures in found.items():

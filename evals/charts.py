@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup, escape
@@ -121,3 +122,27 @@ def _inline(svg: str, title: str) -> Markup:
 def _short(label: str, longest: int = 36) -> str:
     label = "".join(c if c.isprintable() else " " for c in label)
     return label if len(label) <= longest else f"{label[: longest - 1]}…"
+
+
+def over_time(
+    out: Path,
+    minutes: Sequence[float],
+    lines: Mapping[str, Sequence[float | None]],
+    rows: Sequence[tuple[str, Sequence[float | None]]],
+) -> None:
+    """A PNG of shares in [0, 1] over time: some as lines, the others a row each, the darker the larger. None is a moment without one."""
+    from matplotlib.figure import Figure
+
+    height = 0.13 * len(rows)
+    figure = Figure(figsize=(8, 3.5 + height), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=[3, max(1.0, height)])
+    for label, shares in lines.items():
+        if seen := [(at, share) for at, share in zip(minutes, shares, strict=True) if share is not None]:
+            above.plot(*zip(*seen, strict=True), label=label, linewidth=1.2)
+    above.set(ylim=(0, 1), ylabel="share right, held out", xlabel="minutes")
+    above.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7, frameon=False)
+    grid = [[float("nan") if share is None else share for share in shares] for _, shares in rows]
+    below.imshow(grid, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    below.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=5)
+    below.set_xticks(range(len(minutes)), [f"{at:.0f}" for at in minutes], fontsize=6)
+    figure.savefig(out, dpi=100)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from evals import charts
+
 READING = ("find", "phrase", "unseen", "read", "absent", "text", "kinds", "missed")
 """Tags that are no tasks: words found, of training and held out, and what is typed and decided."""
 
@@ -18,26 +20,12 @@ def read_log(file: Path) -> list[dict[str, Any]]:
 
 def draw(file: Path, out: Path) -> None:
     """Draw a training.jsonl into a PNG: lines for reading, below them a row a task, as dark as the share of its points that were hit."""
-    from matplotlib.figure import Figure
-
     log = read_log(file)
-    minutes = [line["minutes"] for line in log]
-    tasks = sorted({tag for line in log for tag in line["validation"]} - set(READING))
-    shares = [[_share(line["validation"].get(task)) for line in log] for task in tasks]
-    order = sorted(range(len(tasks)), key=lambda i: -(shares[i][-1] or 0))
-    figure = Figure(figsize=(9, 4 + 0.14 * len(tasks)), layout="constrained")
-    lines, rows = figure.subplots(2, 1, height_ratios=[3, max(1, 0.14 * len(tasks))])
-    for tag in READING:
-        seen = [(at, share) for at, line in zip(minutes, log, strict=True) if (share := _share(line["validation"].get(tag))) is not None]
-        if seen:
-            lines.plot(*zip(*seen, strict=True), label=tag, linewidth=1.2)
-    lines.set(ylim=(0, 1), ylabel="share right, held out", xlabel="minutes")
-    lines.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7, frameon=False)
-    grid = [[float("nan") if share is None else share for share in shares[i]] for i in order]
-    rows.imshow(grid, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    rows.set_yticks(range(len(tasks)), [tasks[i] for i in order], fontsize=5)
-    rows.set_xticks(range(len(log)), [f"{at:.0f}" for at in minutes], fontsize=6)
-    figure.savefig(out, dpi=110)
+    minutes = [float(line["minutes"]) for line in log]
+    tasks = {tag for line in log for tag in line["validation"]} - set(READING)
+    rows = [(task, [_share(line["validation"].get(task)) for line in log]) for task in tasks]
+    lines = {tag: [_share(line["validation"].get(tag)) for line in log] for tag in READING}
+    charts.over_time(out, minutes, lines, sorted(rows, key=lambda row: (-(row[1][-1] or 0), row[0])))
 
 
 def _share(found: list[int] | None) -> float | None:

@@ -33,10 +33,13 @@ PREPROCESSOR: dict[str, Any] = {
 }  # fmt: skip
 """How the released checkpoints take their images (the published preprocessor_config.json of GLM-4.5V; mean and std are CLIP's)."""
 
-_CALL = r"[a-z_]+\((?:[a-z_]+='?)?|\]*', [a-z_]+='?(?:\[(?=\[))?|', step=|\]?'\)"
-"""What a call is made of between its values: one token each, wherever it stands."""
-_PIECES = rf"{_CALL}|[\[,]\p{{N}}{{1,3}}(?!\p{{N}})|\p{{N}}|\p{{L}}+|\s|[^\s\p{{L}}\p{{N}}]"
-"""Parts of a call, a coordinate with the sign before it, single digits, words, single white space, other signs."""
+_HEAD = r"[a-z_]+\([a-z_]+='"
+"""How a call begins that has an argument in quotes."""
+_PIECES = r"\]'\)|[\[,]\p{N}{1,3}(?!\p{N})|\p{N}|\p{L}+|\s|[^\s\p{L}\p{N}]"
+"""The end of a call with a point, a coordinate with the sign before it, single digits, words, single white space, other signs.
+
+Signs are never merged: what a grammar forces up to some sign is then cut as the whole text would be.
+"""
 _PIECE_LENGTH = 2
 """Letters of a piece of a word. Longer ones are words learned by heart: what the screen shows of them is never taken apart."""
 
@@ -70,21 +73,22 @@ def coordinate_tokens() -> tuple[list[str], list[str]]:
 
 def build_tokenizer(corpus: Iterable[str], pieces: int = 1000) -> PreTrainedTokenizerFast:
     """A byte-level BPE of at most `pieces` short pieces trained on `corpus`, GLM's control tokens by name, one token for each coordinate
-    and for every part of a call in the corpus."""
+    and for the beginning of each call in the corpus."""
     texts = list(corpus)
+    heads = sorted({head for text in texts for head in re.findall(_HEAD, text)})
     bpe = Tokenizer(models.BPE())
+    pattern = "|".join([*map(re.escape, heads), _PIECES])
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(_PIECES), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=pieces, initial_alphabet=alphabet, max_token_length=_PIECE_LENGTH, show_progress=False)
     bpe.train_from_iterator(texts, trainer)
     state = json.loads(bpe.to_str())
-    state["model"]["ignore_merges"] = True  # a part of the pre-tokenizer that is a token is that token
-    parts = sorted({part for text in texts for part in re.findall(_CALL, text)})
-    for name in (*parts, *(name for names in coordinate_tokens() for name in names)):
-        state["model"]["vocab"].setdefault(name.replace(" ", "Ġ"), len(state["model"]["vocab"]))
+    state["model"]["ignore_merges"] = True  # what the pre-tokenizer isolates and the vocabulary has is one token
+    for name in (*heads, "]')", *(name for names in coordinate_tokens() for name in names)):
+        state["model"]["vocab"].setdefault(name, len(state["model"]["vocab"]))
     whole = Tokenizer.from_str(json.dumps(state))
     whole.add_tokens([AddedToken(t, special=i < 18, normalized=False) for i, t in enumerate(CONTROL_TOKENS)])
     return wrap_tokenizer(whole)

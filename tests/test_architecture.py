@@ -28,6 +28,7 @@ HOMES = {
     "safetensors": "model/",
     "huggingface_hub": "model/",
     "accelerate": "model/",
+    "peft": "model/adapter",
     "llguidance": "model/",
     "numba": "model/",
     "llvmlite": "model/",
