@@ -72,7 +72,7 @@ class LoraTrainer:
         ids = torch.cat([torch.from_numpy(layout.ids), reply])
         behind = torch.arange(len(reply)) + layout.following
         positions = torch.cat([torch.from_numpy(layout.positions), behind.expand(3, -1)], 1)
-        features = [self._features(image.segment.image) for image in layout.images]
+        features: Any = [self._features(image.segment.image) for image in layout.images]  # one tensor an image, as the library takes them
         device = self.base.device
         output = self.base(
             input_ids=ids[None].to(device),

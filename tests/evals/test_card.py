@@ -18,7 +18,7 @@ from model import embedded_path
 def test_a_card_has_a_row_for_each_task_and_the_other_runs_beside_it(tmp_path: Path) -> None:
     tasks = partial(make, tasks=["click-test", "focus-text"], seeds=range(2))
     for agent in ("oracle", "null"):
-        actor, prompt = stand_in(agent, tasks)  # type: ignore[arg-type]  # both are stand-ins
+        actor, prompt = stand_in(agent, tasks)
         run(tasks, actor, tmp_path / agent, Plan(prompt))
     text = card(tmp_path / "oracle", {"nothing": tmp_path / "null"})
     assert "4 episodes, 0 errors" in text

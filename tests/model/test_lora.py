@@ -22,7 +22,10 @@ SIZES = SmallConfig(hidden=64, layers=3, heads=4, kv_heads=2, experts=4, expert_
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     tokenizer = build_tokenizer(["Which colour is it? red blue left_click(start_box='"] * 9, 400)
-    save_checkpoint(build_model(tokenizer, SIZES), tokenizer, str(folder), {"prompt": "compact"})
+    model = build_model(tokenizer, SIZES)
+    with torch.no_grad():
+        model.lm_head.weight *= 20  # of a random model even the likeliest token is unlikely, whatever its layers say
+    save_checkpoint(model, tokenizer, str(folder), {"prompt": "compact"})
     return folder
 
 
