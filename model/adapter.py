@@ -12,7 +12,7 @@ from model.base import ModelError
 if TYPE_CHECKING:
     from transformers import Glm4vMoeForConditionalGeneration
 
-ADAPTER = "adapter_config.json"
+ADAPTER, ABOUT = "adapter_config.json", "glimpse.json"
 
 
 def load_peft() -> Any:
@@ -29,7 +29,8 @@ def base_of(folder: Path) -> tuple[str, dict[str, Any]] | None:
         return None
     try:
         spec = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
-        return str(spec["base_model_name_or_path"]), dict(spec.get("glimpse", {}))
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8")) if (folder / ABOUT).is_file() else {}
+        return str(spec["base_model_name_or_path"]), dict(about)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / ADAPTER} is damaged ({error!r}): train the adapter again.") from None
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from model.adapter import ADAPTER, load_peft
+from model.adapter import ABOUT, ADAPTER, load_peft
 from model.base import ModelError
 from model.examples import Lesson
 from model.forward import LibraryForward
@@ -107,7 +107,8 @@ class LoraTrainer:
         """The adapter, and beside it the name of the base and what the checkpoint says of its use."""
         self.model.save_pretrained(str(out))
         spec = json.loads((out / ADAPTER).read_text(encoding="utf-8"))
-        (out / ADAPTER).write_text(json.dumps({**spec, "base_model_name_or_path": base, "glimpse": about}, indent=2), encoding="utf-8")
+        (out / ADAPTER).write_text(json.dumps({**spec, "base_model_name_or_path": base}, indent=2), encoding="utf-8")
+        (out / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
 def fit_lora(trainer: LoraTrainer, lessons: Sequence[Lesson], report: Callable[[Progress], None]) -> None:

@@ -8,8 +8,11 @@ import sys
 from collections.abc import Mapping
 
 from environments.base import ActionError
+from environments.desktop.waiting import wait_until
 
 BOUND = 5.0
+TAKEN = 1.0
+"""Seconds in which what was written is to be read; a manager of clipboards may also make something else of it."""
 
 
 class Clipboard:
@@ -37,6 +40,7 @@ class Clipboard:
         done = self._run(["-i"], text.encode())
         if done.returncode:
             raise ActionError("The clipboard could not be set.")
+        wait_until(lambda: self.read() == text, TAKEN)  # xclip has ended before what it left behind holds the selection
 
     def _run(self, options: list[str], given: bytes) -> subprocess.CompletedProcess[bytes]:
         program = shutil.which("xclip")
