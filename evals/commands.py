@@ -121,7 +121,7 @@ def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **pla
     loaded = load(base, prompt, **placement)
     trainer = LoraTrainer(loaded.model, loaded.tokens, loaded.preprocessor, config)
     fit_lora(trainer, found, lambda progress: print(progress_line(progress), flush=True))
-    trainer.save(out, base, {**loaded.settings, "prompt": prompt})
+    trainer.save(out, str(Path(base).resolve()) if Path(base).is_dir() else base, {**loaded.settings, "prompt": prompt})
     (out / DATASET).write_text(json.dumps(provenance(data)) + "\n")
 
 

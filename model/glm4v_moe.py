@@ -18,6 +18,7 @@ import psutil
 import torch
 from PIL import Image
 
+from model import embedded_path
 from model.adapter import base_of, merge
 from model.base import Completion, GenerationConfig, Grid, Message, ModelError, PromptError
 from model.checkpoint import find, read_config, read_json
@@ -86,7 +87,7 @@ class Glm4vMoe:
         folder = find(path_or_id, offline)
         adapter, based = folder, base_of(folder)
         if based is not None:
-            folder = find(based[0], offline)
+            folder = find(embedded_path() if based[0] == "tiny" else based[0], offline)
         config = read_config(folder)
         tokens, preprocessor = Tokens.load(folder), Preprocessor.load(folder)
         placement = Placement(dtype, device_map, attention, experts, offload_folder, tensor_parallel, expert_parallel)

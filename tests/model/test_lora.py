@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from model import load_model
 from model.adapter import ADAPTER
 from model.base import GenerationConfig, Message, ModelError
 from model.examples import Lesson
@@ -66,6 +67,14 @@ def test_a_lesson_is_read_as_the_model_in_use_reads_its_prompt(base: Path) -> No
         (shape,) = trainer.loss(Lesson(lesson.messages, lesson.config, first)).reshape(-1).tolist()
     assert shape > 0
     assert len(loaded.tokens.encode_trusted(first)) == 1
+
+
+def test_an_adapter_of_the_embedded_checkpoint_finds_its_base_by_name(tmp_path: Path) -> None:
+    loaded = load_model("tiny")
+    LoraTrainer(loaded.model, loaded.tokens, loaded.preprocessor, LoraConfig(rank=2)).save(tmp_path, "tiny", dict(loaded.settings))
+    again = load_model(tmp_path)
+    assert again.settings == loaded.settings
+    assert again.generate(lessons()[0].messages, GenerationConfig(max_tokens=4)).completion_tokens > 0
 
 
 def test_an_adapter_that_is_damaged_or_of_another_model_is_named(base: Path, tmp_path: Path) -> None:
