@@ -8,7 +8,7 @@ from typing import Any
 
 from evals import charts
 
-READING = ("find", "phrase", "unseen", "read", "absent", "text", "kinds", "missed")
+READING = ("find", "find on pages", "phrase", "unseen", "copied", "read", "text", "kinds", "missed")
 """Tags that are no tasks: words found, of training and held out, and what is typed and decided."""
 
 

@@ -19,7 +19,7 @@ from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
-from evals.word_pages import PAGES, PIXELS
+from evals.word_pages import PAGES, PIXELS, training_word, word
 from evals.words import bare, held_out
 from model.examples import Example, Lesson, Question, Rectangle, Word
 from tools import compact_actions
@@ -59,7 +59,8 @@ def examples(*folders: Path) -> Iterator[Example]:
     """An example for each step of the trajectories in some folders, and for each page of words.
 
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
-    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there.
+    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and every other
+    one has something to copy from a made-up instruction.
     Raises EvalError when a folder holds none, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
@@ -67,8 +68,9 @@ def examples(*folders: Path) -> Iterator[Example]:
         here = {bare(word.text) for word in example.words}
         absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 6)) if word not in here]
         elsewhere = [*elsewhere, *(word for word in here if len(word) > 1 and not held_out(word))][-400:]
-        negative = (Question(find_text(word), ACTIONS.render(Done()), (), "absent") for word in absent if here)
-        yield replace(example, readings=(*example.readings, *negative))
+        negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent") for shown in absent if here)
+        copy = (copying(rng),) if rng.random() < COPIES else ()
+        yield replace(example, questions=(*example.questions, *copy), readings=(*example.readings, *negative))
 
 
 def _recorded(data: Path) -> Iterator[Example]:
@@ -81,7 +83,8 @@ def _recorded(data: Path) -> Iterator[Example]:
         for line in file.read_text().splitlines():
             page = json.loads(line)
             found = True
-            yield Example(file.parent / f"{page['seed']}.png", (), readings(page["words"], PIXELS), letters(page["words"]))
+            asked = readings(page["words"], PIXELS, "find on pages")
+            yield Example(file.parent / f"{page['seed']}.png", (), asked, letters(page["words"]))
     if not found:
         raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
 
@@ -135,9 +138,10 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
         if label is not None and step.action is not None:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
-            question = Question(compact_text(trajectory.task, history), call, targets, task)
+            read = standing(step.action.text, words) if isinstance(step.action, Type) else None
+            question = Question(compact_text(trajectory.task, history), call, targets, task, read)
             after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}")) if once and targets else ()
-            yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words))
+            yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words), task)
         history.append(call)
 
 
@@ -179,19 +183,70 @@ def letters(words: Sequence[Any]) -> tuple[Word, ...]:
     return tuple(Word(text, tuple(columns), (box[1] + box[3]) / 2) for text, box, columns in words)
 
 
-def readings(words: Sequence[Any], size: tuple[int, int]) -> tuple[Question, ...]:
+def standing(text: str, words: Sequence[Any]) -> Word | None:
+    """Where a text of one or more words stands, on one line and once; None when it does not."""
+    parts, places = text.split(" "), list[Word]()
+    for start in range(len(words) - len(parts) + 1):
+        chosen = words[start : start + len(parts)]
+        if all(part and part in word and bare(part) == bare(word) for part, (word, _, _) in zip(parts, chosen, strict=True)):
+            columns, rows = list[float](), {round((box[1] + box[3]) / 2) for _, box, _ in chosen}
+            for part, (word, _, of_letters) in zip(parts, chosen, strict=True):
+                at = word.index(part)
+                columns += [*([columns[-1] + 4] if columns else []), *of_letters[at : at + len(part)]]  # 4: into the space
+            if max(rows) - min(rows) <= 2:
+                places.append(Word(text, tuple(columns), min(rows)))
+    return places[0] if len(places) == 1 else None
+
+
+COPIES = 0.5
+"""The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""
+
+
+def copying(rng: random.Random) -> Question:
+    """A made-up instruction that names what is to be typed, the clicks and texts up to one of its fields, and the text of that field."""
+    values = [_value(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
+    mark = rng.choice(('"', '"', "'", ""))
+    named = [f"{_field(rng)} {mark}{value}{mark}" for value in values]
+    before = f"{rng.choice(('Enter', 'Type', 'Write', 'Fill in', 'Search for'))} the" if rng.random() < 0.7 else _some(rng)
+    after = f"{rng.choice((' ', ', ')) if mark else '. '}{_some(rng)}" if rng.random() < 0.6 else ""
+    chosen, history = rng.randrange(len(values)), list[str]()
+    for value in values[: chosen + 1]:
+        history += [_click((rng.uniform(0, 999), rng.uniform(0, 999)), (1000, 1000)), ACTIONS.render(Type(text=value))]
+    return Question(compact_text(f"{before} {' and the '.join(named)}{after}.", history[:-1]), history[-1], tag="copy")
+
+
+def _some(rng: random.Random, most: int = 5) -> str:
+    return " ".join(word(rng, training_word) for _ in range(rng.randint(1, most)))
+
+
+def _field(rng: random.Random) -> str:
+    return rng.choice(("name", "username", "password", "city", "date", "text", "word")) if rng.random() < 0.5 else _some(rng, 1)
+
+
+def _value(rng: random.Random) -> str:
+    """One to three words, a date, a time, a name of a file, or digits."""
+    if rng.random() < 0.75:
+        return _some(rng, rng.choice((1, 1, 3)))
+    one, two, three = (rng.randint(0, 99) for _ in range(3))
+    made = (f"{one:02}/{two:02}/20{three:02}", f"{one % 12 + 1}:{two:02} PM", f"{one}-{two}", f".{_some(rng, 1)}", f"{_some(rng, 1)}.{one}")
+    return rng.choice(made)
+
+
+def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> tuple[Question, ...]:
     """`find "word"` for every word that stands on the screen once, `read [x,y]` for every word that is not too long to be typed."""
     found = list[Question]()
     bares = [bare(text) for text, _, _ in words]
-    times = Counter(word.lower() for word in bares)
-    for word, (_, box, _) in zip(bares, words, strict=True):
+    times = Counter(shown.lower() for shown in bares)
+    for shown, (text, box, columns) in zip(bares, words, strict=True):
         place = Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
         call = ACTIONS.render(place)
-        if len(word) > 1 and times[word.lower()] == 1:
-            found.append(Question(find_text(word), call, (tuple(box),), "unseen" if held_out(word) else "find"))
-        if 1 < len(word) <= 16:
+        if len(shown) > 1 and times[shown.lower()] == 1:
+            found.append(Question(find_text(shown), call, (tuple(box),), "unseen" if held_out(shown) else tag))
+        if 1 < len(shown) <= 16:
             x, y = place.point.x, place.point.y
-            found.append(Question(f"read [{x},{y}]", ACTIONS.render(Type(text=word)), (), "read"))
+            first = text.index(shown)
+            letter = Word(shown, tuple(columns[first : first + len(shown)]), (box[1] + box[3]) / 2)
+            found.append(Question(f"read [{x},{y}]", ACTIONS.render(Type(text=shown)), (), "read", letter))
     return (*found, *_phrases(words, size))
 
 

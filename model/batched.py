@@ -7,7 +7,7 @@ Knows nothing of losses, data or tokens.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -88,17 +88,20 @@ class BatchedText:
         self.text = model.model.language_model
         self.config = self.text.config
 
-    def __call__(self, x: Tensor, positions: Tensor, mask: Tensor, scored: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
-        """x (B, L, hidden), positions (3, B, L), mask (B, L, L) true where a row may look → hidden (B, L, hidden), and for each layer in
-        `scored` the scaled, masked attention scores (before the softmax) of its heads 0 and 1: (B, 2, L, L)."""
+    def __call__(
+        self, x: Tensor, positions: Tensor, mask: Tensor, scored: Sequence[tuple[int, Tensor]] = ()
+    ) -> tuple[Tensor, list[Tensor]]:
+        """x (B, L, hidden), positions (3, B, L), mask (B, L, L) true where a row may look → hidden (B, L, hidden), and attention scores:
+        for each of `scored`, a layer and (n, 3) of a row, a head and an index, the scaled, masked scores before the softmax, (n, L)."""
         cos, sin = self.text.rotary_emb(x, positions)
         rotary = cos[:, None], sin[:, None]
         bias = torch.zeros(mask.shape).masked_fill_(~mask, -1e9)[:, None]
-        scores: dict[int, Tensor] = {}
+        scores = [torch.empty(0)] * len(scored)
         for index, layer in enumerate(self.text.layers):
             q, k, v = self._heads(layer.self_attn, rms_norm(x, layer.input_layernorm), rotary)
-            if index in scored:
-                scores[index] = q[:, :2] @ k[:, :2].transpose(-1, -2) * q.shape[-1] ** -0.5 + bias
+            for number, (rows, heads, places) in ((number, which.T) for number, (at, which) in enumerate(scored) if at == index):
+                found = k[rows, heads] @ q[rows, heads, places][:, :, None]
+                scores[number] = found[:, :, 0] * q.shape[-1] ** -0.5 + bias[rows, 0, places]
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
             x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
             normed = rms_norm(x, layer.post_attention_layernorm)

@@ -26,17 +26,6 @@ Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) each of its points may
-    lie in, in the reply's order; a point beyond them is wanted exactly."""
-
-    text: str
-    reply: str
-    targets: tuple[Rectangle, ...] = ()
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Word:
     """A word on the screen: its letters, the pixel column of each letter's centre, and the row of all of them."""
 
@@ -46,13 +35,32 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) each of its points may
+    lie in, in the reply's order; a point beyond them is wanted exactly.
+
+    read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text.
+    """
+
+    text: str
+    reply: str
+    targets: tuple[Rectangle, ...] = ()
+    tag: str = ""
+    read: Word | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """A screenshot (a PNG file), the questions about what to do on it, further questions to choose from, and the words that can be read."""
+    """A screenshot (a PNG file), the questions that are always asked, further questions to choose from, and the words that can be read.
+
+    task: what it is an example of; pages that are only read have none.
+    """
 
     image: Path
     questions: tuple[Question, ...]
     readings: tuple[Question, ...] = ()
     words: tuple[Word, ...] = ()
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,13 @@ class Batch:
     image_start: int
     points: list[PointLabel] = field(default_factory=list)
     kinds: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token): what the reply is
-    text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and pressed
+    copied: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands in the question
+    read: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands on the screen
+    text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what else is typed and pressed
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
     letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
+    sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
+    repeated: list[tuple[int, int]] = field(default_factory=list)  # (row, index) of the tokens of a question that are to be typed
     size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
 
 
@@ -102,6 +114,7 @@ _CODE = {letter: i for i, letter in enumerate(LETTERS)}
 _PLACEHOLDER = Image.new("RGB", (28, 28))
 TYPED = ("type(", "key(")
 """How a reply begins that is text and no place."""
+_TYPE = "type(content='"
 _CELL = 28  # pixels of a merged vision token's side
 
 
@@ -154,7 +167,7 @@ class BatchBuilder:
     room: tokens behind an image, for as many questions as fit, so that batches are of much the same length.
     """
 
-    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 192) -> None:
+    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 224) -> None:
         self.tokens, self.preprocessor, self.room = tokens, preprocessor, room
         self.x_ids, self.y_ids = coordinate_ids(tokens)
         self._x, self._y = ({token: value for value, token in enumerate(ids)} for ids in (self.x_ids, self.y_ids))
@@ -216,6 +229,11 @@ class BatchBuilder:
         tokens, asked = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         left, typed = list(reversed(question.targets)), question.reply.startswith(TYPED)
+        sources, told = self._sources(batch, question)
+        for i, places in sources.items():
+            keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
+            batch.sources.append((row, at + i - 1, keys))
+            batch.repeated += [(row, key) for key in keys if told]
         for i in range(asked, len(tokens)):
             if left and tokens[i] in self._x:
                 target = left.pop()
@@ -225,7 +243,28 @@ class BatchBuilder:
                 batch.points.append(PointLabel(row, at + i - 1, x, y, cells, target, question.tag))
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
             elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
-                (batch.kinds if i == asked else batch.text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
+                spelled = (batch.copied if told else batch.read) if i in sources else batch.text
+                (batch.kinds if i == asked else spelled if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
+
+    def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], bool]:
+        """Where each token of a typed text, by its index, can be taken from: the indices of the same tokens in the question's text, every
+        time that they all stand there, and true; else the cells of the image where its letters are, and false."""
+        tokens, asked = self._tokens(question)
+        if not question.reply.startswith(_TYPE):
+            return {}, False
+        typed = tokens[asked + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
+        if starts := [at for at in range(asked - len(typed)) if tokens[at : at + len(typed)] == typed]:
+            return {asked + 1 + i: [start + i for start in starts] for i in range(len(typed))}, True
+        if (word := question.read) is None:
+            return {}, False
+        found, letter = dict[int, list[int]](), 0
+        rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
+        for i, token in enumerate(typed):
+            length = len(self.tokens.decode([token]))
+            places = (target_cells((x, word.row, x, word.row), columns, rows) for x in word.columns[letter : letter + length])
+            found[asked + 1 + i] = sorted({cell for cells in places for cell in cells})
+            letter += length
+        return {i: cells for i, cells in found.items() if cells}, False
 
 
 def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -61,20 +62,45 @@ def box_loss(hidden: Tensor, head: Tensor, ids: Sequence[int], ranges: Sequence[
     return -log_p.masked_fill((value < low) | (value > high), -1e9).logsumexp(1).mean()
 
 
-def attention_loss(scores: Mapping[int, Tensor], batch: Batch, cells: int) -> Tensor:
-    """-log of the attention that heads 0 (where x is decided) and 1 (where y is) put on the image cells of the target."""
-    rows = torch.tensor([p.row for p in batch.points])
-    index = torch.tensor([p.index for p in batch.points])
-    wanted = torch.zeros(len(batch.points), cells, dtype=torch.bool)
-    for i, point in enumerate(batch.points):
-        wanted[i, point.cells] = True
-    image = slice(batch.image_start, batch.image_start + cells)
-    losses = [
-        -F.log_softmax(score[rows, head, index + head], -1)[:, image].masked_fill(~wanted, -1e9).logsumexp(1).mean()
-        for score in scores.values()
-        for head in (0, 1)
-    ]
-    return torch.stack(losses).mean()
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One row of one head's attention, and the positions it is to look at."""
+
+    row: int
+    head: int
+    index: int
+    keys: Sequence[int]
+
+
+POINTING, SOURCES = "attention", "sources"
+
+
+def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
+    """Which heads of a text model of so many layers are taught where to look: name of the loss, layer, rows of attention.
+
+    Layers 1 and 2: heads 0 (where x is decided) and 1 (where y is) at the image cells of the target. Layers 2 and 3: head 2, where a letter
+    is typed, at that letter, in the question's text or on the screen. For this, a text's letters must know what stands before them
+    (induction heads, arXiv 2209.11895): layer 1, head 3.
+    """
+    targets = ((p, [batch.image_start + cell for cell in p.cells]) for p in batch.points)
+    pointing = [Look(p.row, head, p.index + head, keys) for p, keys in targets for head in (0, 1)]
+    typed = [Look(row, 2, index, keys) for row, index, keys in batch.sources]
+    before = [Look(row, 3, index, [index - 1]) for row, index in sorted(set(batch.repeated))]
+    taught = [(POINTING, 1, pointing), (POINTING, 2, pointing), (SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
+    return [(name, layer, found) for name, layer, found in taught if found and layer < layers]
+
+
+def places(taught: Sequence[Look]) -> Tensor:
+    """(n, 3): row, head and index of each."""
+    return torch.tensor([(look.row, look.head, look.index) for look in taught])
+
+
+def attention_loss(scores: Tensor, wanted: Sequence[Look]) -> Tensor:
+    """-log of the attention that lies where it is wanted; scores (looks, L), before the softmax."""
+    mask = torch.ones(scores.shape, dtype=torch.bool)
+    for row, look in zip(mask, wanted, strict=True):
+        row[list(look.keys)] = False
+    return -F.log_softmax(scores, -1).masked_fill(mask, -1e9).logsumexp(1).mean()
 
 
 def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, int]]) -> Tensor:
@@ -84,13 +110,14 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
 
 
 def all_losses(
-    outputs: tuple[Tensor, Tensor, Mapping[int, Tensor]],
+    outputs: tuple[Tensor, Tensor, Sequence[Tensor]],
     batch: Batch,
+    taught: Sequence[tuple[str, int, Sequence[Look]]],
     heads: tuple[nn.Linear, LetterHead, Tensor],
     ids: tuple[Sequence[int], Sequence[int]],
 ) -> dict[str, Tensor]:
-    """outputs: features (B, cells, width), hidden (B, L, width), scores by layer. heads: the language model's, that for letters, and the
-    token embeddings. ids: token ids of the thousandths of x and of y.
+    """outputs: features (B, cells, width), hidden (B, L, width), the scores of what is taught by `looks`. heads: the language model's, that
+    for letters, and the token embeddings. ids: token ids of the thousandths of x and of y.
     """
     features, hidden, scores = outputs
     weight = heads[0].weight
@@ -99,16 +126,22 @@ def all_losses(
         "kinds": token_loss(hidden, weight, batch.kinds),
         "spelling": spelling_loss(heads[2], heads[1]),
     }
-    for name, labels in (("tokens", batch.tokens), ("text", batch.text)):
+    for name, labels in (("tokens", batch.tokens), ("text", batch.text), ("copied", batch.copied), ("read", batch.read)):
         if labels:
             losses[name] = token_loss(hidden, weight, labels)
     if batch.points:
         rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
         losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
         losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points])
-        losses["attention"] = attention_loss(scores, batch, features.shape[1])
+    for loss in (POINTING, SOURCES):
+        if found := [attention_loss(score, wanted) for score, (name, _, wanted) in zip(scores, taught, strict=True) if name == loss]:
+            losses[loss] = torch.stack(found).mean()
     return losses
 
 
-WEIGHTS = {"x": 1.0, "y": 1.0, "kinds": 1.0, "text": 1.0, "tokens": 0.3, "attention": 0.6, "letters": 0.2, "spelling": 0.2}
-"""kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. text: what is typed."""
+WEIGHTS = {
+    "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, SOURCES: 0.6,
+    "letters": 0.2, "spelling": 0.2,
+}  # fmt: skip
+"""kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is
+typed, from the question, from the screen, and otherwise."""

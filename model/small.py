@@ -44,10 +44,6 @@ _PIECE_LENGTH = 2
 """Letters of a piece of a word. Longer ones are words learned by heart: what the screen shows of them is never taken apart."""
 
 
-POINTING_LAYERS = (1, 2)
-"""The text layers whose first two heads are taught where to look."""
-
-
 @dataclass(frozen=True, slots=True)
 class SmallConfig:
     """Sizes of a small model, and the seed of its first weights. rotated: the part of a head that tells places; the rest tells content."""

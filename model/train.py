@@ -30,9 +30,9 @@ from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.loading import Placement, load_weights
-from model.losses import WEIGHTS, LetterHead, all_losses
+from model.losses import WEIGHTS, LetterHead, Look, all_losses, looks, places
 from model.pointing import smooth
-from model.small import POINTING_LAYERS, PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
+from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
@@ -93,9 +93,9 @@ class Trainer:
         self.optimiser = self._optimiser()
         self.step, self.seconds = 0, 0.0
         self.queue: list[int] = []
-        self.groups: dict[str, list[int]] = {}  # of examples, by task; pages to read have none
+        self.groups: dict[str, list[int]] = {}  # of examples, by task
         for index, example in enumerate(self.examples):
-            self.groups.setdefault(example.questions[0].tag if example.questions else "", []).append(index)
+            self.groups.setdefault(example.task, []).append(index)
 
     @classmethod
     def fresh(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, sizes: SmallConfig) -> Self:
@@ -121,19 +121,21 @@ class Trainer:
         ]
         return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98), fused=True)
 
-    def forward(self, batch: Batch, scored: Sequence[int] = ()) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
+    def forward(self, batch: Batch, taught: Sequence[tuple[str, int, Sequence[Look]]] = ()) -> tuple[Tensor, Tensor, list[Tensor]]:
         vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid))
         features = vision(batch.patches)
         embedded = self.model.model.language_model.embed_tokens(batch.ids)
         end = batch.image_start + features.shape[1]
         embedded = torch.cat([embedded[:, : batch.image_start], features, embedded[:, end:]], 1)
+        scored = [(layer, places(wanted)) for _, layer, wanted in taught]
         hidden, scores = self.text(embedded, batch.positions, batch.mask, scored)
         return features, hidden, scores
 
     def train_step(self) -> dict[str, float]:
         batch = self.builder.build([self.examples[i] for i in self._next()], self.rng)
         embeddings = self.model.model.language_model.embed_tokens.weight
-        losses = all_losses(self.forward(batch, POINTING_LAYERS), batch, (self.model.lm_head, self.letter_head, embeddings), self.ids)
+        taught = looks(batch, len(self.text.text.layers))
+        losses = all_losses(self.forward(batch, taught), batch, taught, (self.model.lm_head, self.letter_head, embeddings), self.ids)
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         if not math.isfinite(float(total.detach())):
             raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
@@ -162,8 +164,8 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
-        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": which action it is; "text": tokens of what
-        is typed, each behind the right ones."""
+        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": which action it is; "copied", "read",
+        "text": tokens of what is typed, from the question, from the screen, or otherwise, each behind the right ones."""
         rng, hits = random.Random(0), Counter[str]()
         asked = Counter[str]()
         for at in range(0, min(most, len(self.validation)), 24):
@@ -177,7 +179,7 @@ class Trainer:
                 left, top, right, bottom = point.target
                 hits[point.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
                 asked[point.tag] += 1
-            for name, labels in (("kinds", batch.kinds), ("text", batch.text)):
+            for name, labels in (("kinds", batch.kinds), ("copied", batch.copied), ("read", batch.read), ("text", batch.text)):
                 if labels:
                     replies, before, wanted = torch.tensor(labels).T
                     hits[name] += int((self.model.lm_head(hidden[replies, before]).argmax(-1) == wanted).sum())

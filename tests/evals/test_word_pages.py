@@ -9,7 +9,7 @@ import pytest
 
 from evals.base import EvalError
 from evals.demonstrations import TEST_SEEDS, record_all
-from evals.training_data import examples, split
+from evals.training_data import copying, examples, split, standing
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
 
@@ -47,11 +47,38 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     assert len(train) + len(held) == 64
     assert held, "some pages are held out"
     asked = [q for example in train for q in example.readings]
-    assert {q.tag for q in asked} == {"find", "read", "phrase", "absent"}
-    assert all(len(q.targets) == (q.tag in ("find", "phrase")) for q in asked)
+    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent"}
+    assert all(len(q.targets) == (q.tag in ("find on pages", "phrase")) for q in asked)
+    assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
+    assert {q.tag for example in train for q in example.questions} == {"copy"}
     for example in train:
         here = {bare(seen.text) for seen in example.words}
         assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
+
+
+def test_what_is_to_be_copied_stands_in_the_instruction_and_has_not_been_typed_yet() -> None:
+    rng = random.Random(2)
+    for question in (copying(rng) for _ in range(300)):
+        text = question.reply.removeprefix("type(content=").removesuffix(")")[1:-1]
+        instruction, *history = question.text.split("\n")
+        assert text in instruction or instruction.endswith("...")
+        assert len(history) % 2 == 1
+        assert history[-1].startswith("left_click(")
+
+
+def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_once() -> None:
+    def on(text: str, left: float, top: float) -> tuple[str, list[float], list[float]]:
+        return text, [left, top, left + 10 * len(text), top + 12], [left + 10 * i + 5 for i in range(len(text))]
+
+    words = [on("Reply:", 0, 0), on("(Ann", 100, 0), on("Lee),", 150, 0), on("Ann", 0, 40), on("Bo", 0, 80), on("Bo", 40, 80)]
+    found = standing("Ann Lee", words)
+    assert found is not None
+    assert found.columns[:4] == (115, 125, 135, 139)
+    assert len(found.columns) == len("Ann Lee")
+    assert found.row == 6
+    assert standing("Bo", words) is None, "it stands there twice"
+    assert standing("Lee Ann", words) is None, "on two lines"
+    assert standing("nn", words) is None
 
 
 def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:

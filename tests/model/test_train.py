@@ -2,7 +2,6 @@ import json
 import random
 import re
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Example, Question, Word, allowed_thousandths, letter_labels, target_cells
 from model.glm4v_moe import Glm4vMoe
+from model.losses import looks
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
 from model.train import STATE, Progress, TrainConfig, Trainer, fit
@@ -31,7 +31,7 @@ def examples(folder: Path, count: int) -> list[Example]:
         point = f"[{(left + 14) * 1000 // 112},{(top + 12) * 1000 // 84}]"
         question = Question("Click the box.", f"left_click(start_box='{point}')", ((left, top, left + 28, top + 24),), "box")
         readings = tuple(Question(f'find "{word}"', f"left_click(start_box='{point}')", question.targets, "find") for word in ("ok", "no"))
-        made.append(Example(folder / f"{i}.png", (question,), readings, (Word("ok", (20.0, 30.0), 14.0),)))
+        made.append(Example(folder / f"{i}.png", (question,), readings, (Word("ok", (20.0, 30.0), 14.0),), "box"))
     return made
 
 
@@ -100,6 +100,33 @@ def test_the_model_in_training_sees_what_the_model_in_use_sees(trainer: Trainer)
     assert reply.token_ids == (int(trainer.model.lm_head(hidden).argmax()),)
 
 
+def test_what_is_typed_is_taught_from_the_question_where_it_stands_there_and_else_from_the_screen(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image
+    word = Word("okclick", (10.0, 20.0, 30.0, 40.0, 60.0, 70.0, 80.0), 40.0)
+    told = Question('Click "okclick" or okclick.', "type(content='okclick')")
+    shown = Question("Click the box.", "type(content='okclick')", read=word)
+    other = Question("Click the box.", "type(content='okclick')")
+    made = [Example(image, (question,)) for question in (told, shown, other)]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    batch = trainer.builder.build(made, random.Random(0))
+    tokens, asked = trainer.builder._tokens(told)
+    spelled = tokens[asked + 1 : -3]
+    assert Tokens(trainer.tokenizer.backend_tokenizer).decode(spelled) == "okclick"
+    for name, row, labels in (("copied", 0, batch.copied), ("read", 1, batch.read)):
+        assert [label for label in labels if label[0] == row] == labels, name
+        assert [token for _, _, token in labels] == spelled, name
+    assert len([row for row, *_ in batch.text if row == 2]) == len(spelled) + 3
+    copied = [(index, keys) for row, index, keys in batch.sources if row == 0]
+    for (index, keys), token in zip(copied, spelled, strict=True):
+        assert len(keys) == 2
+        assert {int(batch.ids[0, key]) for key in (*keys, index + 1)} == {token}
+    columns, seen = 4, [keys for row, _, keys in batch.sources if row == 1]
+    assert sorted({key - batch.image_start for keys in seen for key in keys}) == [columns, columns + 1, columns + 2]
+    for layer, head, wanted in ((1, 3, len(set(batch.repeated))), (2, 2, len(batch.sources))):
+        ((found,),) = [[taught for name, at, taught in looks(batch, 3) if name == "sources" and at == layer]]
+        assert [look.head for look in found] == [head] * wanted
+
+
 def test_training_lowers_every_loss_that_can_be_learned_in_seconds(trainer: Trainer) -> None:
     first = trainer.train_step()
     for _ in range(60):
@@ -111,10 +138,10 @@ def test_training_lowers_every_loss_that_can_be_learned_in_seconds(trainer: Trai
 
 def test_tasks_are_drawn_alike_however_many_steps_they_have_and_pages_have_their_share(tmp_path: Path) -> None:
     ((image, question),) = [(e.image, e.questions[0]) for e in examples(tmp_path, 1)]
-    long = [Example(image, (replace(question, tag="long"),)) for _ in range(90)]
-    made = [*long, Example(image, (replace(question, tag="short"),)), Example(image, (), examples(tmp_path, 1)[0].readings)]
+    long = [Example(image, (question,), task="long") for _ in range(90)]
+    made = [*long, Example(image, (question,), task="short"), Example(image, (), examples(tmp_path, 1)[0].readings)]
     trainer = Trainer.fresh((made, made), TrainConfig(batch=1000), SIZES)
-    drawn = Counter("page" if not made[i].questions else made[i].questions[0].tag for i in trainer._next())
+    drawn = Counter(made[i].task or "page" for i in trainer._next())
     assert 180 < drawn["page"] < 320
     assert abs(drawn["long"] - drawn["short"]) < 120
 
