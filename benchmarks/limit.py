@@ -126,7 +126,7 @@ class Machine:
         return {"vision": see, "prefill": read, "decode": write, "total": see + read + write}
 
 
-def _best(run: Callable[[], object], seconds: float = 0.4) -> float:
+def best(run: Callable[[], object], seconds: float = 0.4) -> float:
     """The shortest of the times it takes, tried for so long."""
     run()
     best, end = float("inf"), time.perf_counter() + seconds
@@ -154,7 +154,7 @@ def _products(work: Work, patches: int, new: int) -> Iterator[tuple[str, float]]
 
     for name, (rows, inner, columns) in _shapes(work, patches, new).items():
         left, right, out = torch.randn(rows, inner), torch.randn(columns, inner).t(), torch.empty(rows, columns)
-        seconds = _best(lambda a=left, b=right, c=out: torch.mm(a, b, out=c))  # type: ignore[misc]  # bound now, called now
+        seconds = best(lambda a=left, b=right, c=out: torch.mm(a, b, out=c))  # type: ignore[misc]  # bound now, called now
         yield f"{name} {rows}×{inner}×{columns}", 2 * rows * inner * columns / seconds
 
 
@@ -171,4 +171,4 @@ def _reads() -> Iterator[tuple[str, float]]:
             "two threads": lambda: list(pool.map(lambda half: half.max(), halves)),
         }
         for name, run in runs.items():
-            yield name, BUFFER / _best(run, 1.5)
+            yield name, BUFFER / best(run, 1.5)

@@ -72,6 +72,7 @@ def train(
     start: Annotated[Path | None, typer.Option("--from", help="Begin with this checkpoint's weights; tiny is the embedded one.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
     rate: Annotated[float | None, typer.Option(min=0, help="Peak learning rate; default 1e-3, with --lora 2e-4.")] = None,
+    reading_minutes: Annotated[float, typer.Option(min=0, help="The first of them train the vision tower alone to name letters.")] = 0.0,
     save_minutes: Annotated[float, typer.Option(min=0.1, help="Between checkpoints, each with a validation.")] = 5.0,
     seed: int = 0,
     lora: Annotated[int, typer.Option(min=0, help="Train adapters of this rank on any Glm4vMoe, named with --from, instead.")] = 0,
@@ -101,7 +102,9 @@ def train(
             dtype=dtype,
         )
         return
-    config = TrainConfig(minutes=minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed)
+    config = TrainConfig(
+        minutes=minutes, reading_minutes=reading_minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed
+    )
     began = embedded_path() if start == Path("tiny") else start
     fit(split(list(examples(*data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data), began)
     (out / DATASET).write_text(json.dumps(provenance(data)) + "\n")  # what a checkpoint was trained on goes with it

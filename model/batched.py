@@ -46,11 +46,15 @@ class BatchedVision:
 
     def __call__(self, patches: Tensor) -> Tensor:
         """patches (images, rows·columns, 588) in merge order, one temporal frame → features (images, rows·columns/4, text hidden size)."""
+        return self.merged(self.encoded(patches))
+
+    def encoded(self, patches: Tensor) -> Tensor:
+        """What the blocks end with: (images, rows·columns, width)."""
         x = self.embedded(patches)
         for block in self.tower.blocks:
             x = x + self._attend(block.attn, rms_norm(x, block.norm1))
             x = x + block.mlp(rms_norm(x, block.norm2))
-        return self.merged(x)
+        return x
 
     def embedded(self, patches: Tensor) -> Tensor:
         """What the blocks begin with: (images, rows·columns, width)."""
@@ -61,10 +65,14 @@ class BatchedVision:
     def merged(self, x: Tensor) -> Tensor:
         """Features from what the blocks end with."""
         tower, (images, count, _) = self.tower, x.shape
-        x = rms_norm(x, tower.post_layernorm).view(images, count // 4, 4, -1).transpose(2, 3).reshape(images, count // 4, -1)
+        x = self.normed(x).view(images, count // 4, 4, -1).transpose(2, 3).reshape(images, count // 4, -1)
         down = tower.downsample
         merged: Tensor = tower.merger(F.linear(x, down.weight.reshape(down.weight.shape[0], -1), down.bias))
         return merged
+
+    def normed(self, x: Tensor) -> Tensor:
+        """What the blocks end with, as it is merged."""
+        return rms_norm(x, self.tower.post_layernorm)
 
     def _place_embedding(self) -> Tensor:
         table = self.tower.embeddings.position_embedding.weight

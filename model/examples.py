@@ -102,6 +102,7 @@ class Batch:
     text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what else is typed and pressed
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
     letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
+    glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
     repeated: list[tuple[int, int]] = field(default_factory=list)  # (row, index) of the tokens of a question that are to be typed
     size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
@@ -110,12 +111,14 @@ class Batch:
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 PAIRS_FROM = len(LETTERS)
 LETTER_LABELS = PAIRS_FROM + (len(LETTERS) + 1) ** 2
+GLYPH_LABELS = len(LETTERS) + 1
+"""Letters, and any other sign."""
 _CODE = {letter: i for i, letter in enumerate(LETTERS)}
 _PLACEHOLDER = Image.new("RGB", (28, 28))
 TYPED = ("type(", "key(")
 """How a reply begins that is text and no place."""
 _TYPE = "type(content='"
-_CELL = 28  # pixels of a merged vision token's side
+_CELL, _PATCH = 28, 14  # pixels of a side: of a merged vision token, of one of its four patches
 
 
 def piece_letters(text: str) -> set[int]:
@@ -138,6 +141,20 @@ def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[i
                     labels.add((cell, this))
                 labels.add((cell, PAIRS_FROM + this * (PAIRS_FROM + 1) + following))
     return labels
+
+
+def glyph_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int, int]]:
+    """Which letter (of LETTERS, or one more for any other sign) has its centre in which half of which patch: (patch in merge order, 0 for
+    the left half or 1 for the right, letter); of several the last. columns and rows are of patches."""
+    labels = dict[tuple[int, int], int]()
+    for word in words:
+        row = int(word.row / _PATCH)
+        for letter, x in zip(word.text.lower(), word.columns, strict=False):
+            column = int(x / _PATCH)
+            if 0 <= row < rows and 0 <= column < columns:
+                patch = ((row // 2) * (columns // 2) + column // 2) * 4 + row % 2 * 2 + column % 2
+                labels[patch, int(x % _PATCH * 2 / _PATCH)] = _CODE.get(letter, len(LETTERS))
+    return {(*place, letter) for place, letter in labels.items()}
 
 
 def target_cells(target: Rectangle, columns: int, rows: int, least: float = 4.5) -> list[int]:
@@ -192,6 +209,7 @@ class BatchBuilder:
         batch.size = images[0].size
         for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
             batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
+            batch.glyphs += [(row, *label) for label in sorted(glyph_labels(example.words, grid[1], grid[0]))]
             self._lay_out(batch, row, len(head), chain, rng)
         return batch
 

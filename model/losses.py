@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.examples import LETTER_LABELS, Batch, piece_letters
+from model.examples import GLYPH_LABELS, LETTER_LABELS, Batch, piece_letters
 
 
 class LetterHead(nn.Linear):
@@ -33,6 +33,51 @@ class LetterHead(nn.Linear):
         for row, (_, labels) in enumerate(found):
             spelled[row, sorted(labels)] = 1
         self.register_buffer("spelled", spelled, persistent=False)
+
+
+class GlyphHead(nn.Linear):
+    """Names the letter in each half of each patch, before patches are merged: one of GLYPH_LABELS, or that there is none.
+
+    Thrown away after training. That it must say where a letter is makes the tower read far sooner than the bag of letters of a cell does
+    (docs/log.md, 2026-11-27).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, 2 * (GLYPH_LABELS + 1))
+        weight = torch.ones(GLYPH_LABELS + 1)
+        weight[GLYPH_LABELS] = 0.1  # most halves hold none
+        self.register_buffer("label_weight", weight, persistent=False)
+
+    label_weight: Tensor
+
+
+class ReadingHeads(nn.Module):
+    """What only training needs: the heads that make the tower read."""
+
+    def __init__(self, vision_width: int, width: int, pieces: Sequence[tuple[int, str]]) -> None:
+        super().__init__()
+        self.letters, self.glyphs = LetterHead(width, pieces), GlyphHead(vision_width)
+
+
+def glyph_loss(encoded: Tensor, batch: Batch, head: GlyphHead) -> Tensor:
+    """Cross-entropy over the halves of all patches; encoded (B, patches, vision width)."""
+    logits, wanted = _glyphs(encoded, batch, head)
+    return F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), weight=head.label_weight)
+
+
+def glyphs_named(encoded: Tensor, batch: Batch, head: GlyphHead) -> tuple[int, int]:
+    """How many letters and digits are named rightly, and how many there are."""
+    logits, wanted = _glyphs(encoded, batch, head)
+    there = wanted < GLYPH_LABELS - 1
+    return int((logits.argmax(-1) == wanted)[there].sum()), int(there.sum())
+
+
+def _glyphs(encoded: Tensor, batch: Batch, head: GlyphHead) -> tuple[Tensor, Tensor]:
+    wanted = torch.full((*encoded.shape[:2], 2), GLYPH_LABELS)
+    if batch.glyphs:
+        rows, patches, halves, letters = torch.tensor(batch.glyphs).T
+        wanted[rows, patches, halves] = letters
+    return head(encoded).view(*wanted.shape, -1), wanted
 
 
 def spelling_loss(embeddings: Tensor, head: LetterHead) -> Tensor:
@@ -109,23 +154,28 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
     return F.cross_entropy(F.linear(hidden[rows, index], head), wanted)
 
 
-def all_losses(
-    outputs: tuple[Tensor, Tensor, Sequence[Tensor]],
+def reading_losses(vision: tuple[Tensor, Tensor], embeddings: Tensor, batch: Batch, heads: ReadingHeads) -> dict[str, Tensor]:
+    """Of what the vision tower sees. vision: its states before merging (B, patches, vision width), normed, and its features (B, cells,
+    width). embeddings: of the tokens."""
+    return {
+        "glyphs": glyph_loss(vision[0], batch, heads.glyphs),
+        "letters": letter_loss(vision[1], batch, heads.letters),
+        "spelling": spelling_loss(embeddings, heads.letters),
+    }
+
+
+def action_losses(
+    outputs: tuple[Tensor, Sequence[Tensor]],
     batch: Batch,
     taught: Sequence[tuple[str, int, Sequence[Look]]],
-    heads: tuple[nn.Linear, LetterHead, Tensor],
+    weight: Tensor,
     ids: tuple[Sequence[int], Sequence[int]],
 ) -> dict[str, Tensor]:
-    """outputs: features (B, cells, width), hidden (B, L, width), the scores of what is taught by `looks`. heads: the language model's, that
-    for letters, and the token embeddings. ids: token ids of the thousandths of x and of y.
+    """Of what the text model says. outputs: hidden (B, L, width), the scores of what is taught by `looks`. weight: of the language model's
+    head. ids: token ids of the thousandths of x and of y.
     """
-    features, hidden, scores = outputs
-    weight = heads[0].weight
-    losses = {
-        "letters": letter_loss(features, batch, heads[1]),
-        "kinds": token_loss(hidden, weight, batch.kinds),
-        "spelling": spelling_loss(heads[2], heads[1]),
-    }
+    hidden, scores = outputs
+    losses = {"kinds": token_loss(hidden, weight, batch.kinds)}
     for name, labels in (("tokens", batch.tokens), ("text", batch.text), ("copied", batch.copied), ("read", batch.read)):
         if labels:
             losses[name] = token_loss(hidden, weight, labels)
@@ -141,7 +191,7 @@ def all_losses(
 
 WEIGHTS = {
     "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, SOURCES: 0.6,
-    "letters": 0.2, "spelling": 0.2,
+    "letters": 0.2, "spelling": 0.2, "glyphs": 2.0,
 }  # fmt: skip
 """kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is
 typed, from the question, from the screen, and otherwise."""

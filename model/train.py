@@ -30,7 +30,7 @@ from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.loading import Placement, load_weights
-from model.losses import WEIGHTS, LetterHead, Look, all_losses, looks, places
+from model.losses import WEIGHTS, Look, ReadingHeads, action_losses, glyphs_named, looks, places, reading_losses
 from model.pointing import smooth
 from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
@@ -38,19 +38,21 @@ from model.vision import Preprocessor
 
 STATE, LOG, LETTERS = "training.pt", "training.jsonl", "letters.safetensors"
 
-PAGES = 0.25
-"""The share of examples that have nothing to do on them but words to read, where there are others."""
+PAGES, READING_PAGES = 0.25, 0.7
+"""The share of examples that have nothing to do on them but words to read, where there are others; and while only reading is trained."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """minutes: how long to train, on the training clock (a resumed run goes on from its own); the learning rate falls to 5 % over it.
 
+    reading_minutes: the first of these train the vision tower alone to name letters, at half the cost of a step.
     rate: peak learning rate. save_minutes: between checkpoints on disk.
     smoothing: how many thousandths are averaged when a point is read off (odd). threads: of torch, 0 leaves its own choice.
     """
 
     minutes: float = 60.0
+    reading_minutes: float = 0.0
     batch: int = 12
     rate: float = 1e-3
     warmup: int = 100
@@ -86,7 +88,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model, self.tokenizer = model, tokenizer
         tokens = Tokens(tokenizer.backend_tokenizer)
-        self.letter_head = LetterHead(model.config.get_text_config(decoder=True).hidden_size, _spelled(tokens))
+        widths = model.config.vision_config.hidden_size, model.config.get_text_config(decoder=True).hidden_size
+        self.heads = ReadingHeads(*widths, _spelled(tokens))
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
@@ -110,32 +113,42 @@ class Trainer:
         model = load_weights(folder, Placement(dtype="float32", device_map="cpu"))
         trainer = cls(examples, config, model, wrap_tokenizer(tokenizer))
         if (folder / LETTERS).exists():
-            trainer.letter_head.load_state_dict(load_file(folder / LETTERS))
+            trainer.heads.load_state_dict(load_file(folder / LETTERS), strict=False)  # a checkpoint may be older than one of the heads
         return trainer
 
     def _optimiser(self) -> torch.optim.AdamW:
-        parameters = [*self.model.parameters(), *self.letter_head.parameters()]
+        parameters = [*self.model.parameters(), *self.heads.parameters()]
         groups = [
             {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05},
             {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98), fused=True)
 
-    def forward(self, batch: Batch, taught: Sequence[tuple[str, int, Sequence[Look]]] = ()) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The vision tower's states before merging (B, patches, vision width), normed, and its features (B, cells, width)."""
         vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid))
-        features = vision(batch.patches)
+        encoded = vision.encoded(batch.patches)
+        return vision.normed(encoded), vision.merged(encoded)
+
+    def forward(
+        self, batch: Batch, features: Tensor, taught: Sequence[tuple[str, int, Sequence[Look]]] = ()
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states of the text model (B, L, width), and the attention scores of what is taught."""
         embedded = self.model.model.language_model.embed_tokens(batch.ids)
         end = batch.image_start + features.shape[1]
         embedded = torch.cat([embedded[:, : batch.image_start], features, embedded[:, end:]], 1)
         scored = [(layer, places(wanted)) for _, layer, wanted in taught]
-        hidden, scores = self.text(embedded, batch.positions, batch.mask, scored)
-        return features, hidden, scores
+        return self.text(embedded, batch.positions, batch.mask, scored)
 
     def train_step(self) -> dict[str, float]:
         batch = self.builder.build([self.examples[i] for i in self._next()], self.rng)
         embeddings = self.model.model.language_model.embed_tokens.weight
-        taught = looks(batch, len(self.text.text.layers))
-        losses = all_losses(self.forward(batch, taught), batch, taught, (self.model.lm_head, self.letter_head, embeddings), self.ids)
+        vision = self.see(batch)
+        losses = reading_losses(vision, embeddings, batch, self.heads)
+        if not self._reads():
+            taught = looks(batch, len(self.text.text.layers))
+            outputs = self.forward(batch, vision[1], taught)
+            losses |= action_losses(outputs, batch, taught, self.model.lm_head.weight, self.ids)
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         if not math.isfinite(float(total.detach())):
             raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
@@ -143,10 +156,13 @@ class Trainer:
             group["lr"] = self.rate()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
-        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.letter_head.parameters()], 1.0)
+        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 1.0)
         self.optimiser.step()
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _reads(self) -> bool:
+        return self.seconds < 60 * self.config.reading_minutes
 
     def rate(self) -> float:
         """Linear warm-up, then a cosine over the training clock down to 5 %."""
@@ -156,7 +172,7 @@ class Trainer:
     def _next(self) -> list[int]:
         """Examples for a batch: as many of each task, and PAGES of those that are pages to read; a task of long episodes counts no more."""
         while len(self.queue) < self.config.batch:
-            page = "" in self.groups and (len(self.groups) == 1 or self.rng.random() < PAGES)
+            page = "" in self.groups and (len(self.groups) == 1 or self.rng.random() < (READING_PAGES if self._reads() else PAGES))
             task = "" if page else self.rng.choice([name for name in self.groups if name])
             self.queue.append(self.rng.choice(self.groups[task]))
         chosen, self.queue = self.queue[: self.config.batch], self.queue[self.config.batch :]
@@ -165,16 +181,20 @@ class Trainer:
     @torch.no_grad()
     def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
         """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": which action it is; "copied", "read",
-        "text": tokens of what is typed, from the question, from the screen, or otherwise, each behind the right ones."""
+        "text": tokens of what is typed, from the question, from the screen, or otherwise, each behind the right ones; "letters": those that
+        the vision tower names."""
         rng, hits = random.Random(0), Counter[str]()
         asked = Counter[str]()
         for at in range(0, min(most, len(self.validation)), 24):
             batch = self.builder.build(self.validation[at : at + 24], rng)
             rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
-            hidden = self.forward(batch)[1]
+            encoded, features = self.see(batch)
+            named, there = glyphs_named(encoded, batch, self.heads.glyphs)
+            hits["letters"], asked["letters"] = hits["letters"] + named, asked["letters"] + there
+            hidden = self.forward(batch, features)[0]
             x = self._best(hidden[rows, index], self.ids[0])
             batch.ids[rows, index + 1] = torch.tensor(self.ids[0])[x]
-            y = self._best(self.forward(batch)[1][rows, index + 1], self.ids[1])
+            y = self._best(self.forward(batch, features)[0][rows, index + 1], self.ids[1])
             for point, px, py in zip(batch.points, x.tolist(), y.tolist(), strict=True):
                 left, top, right, bottom = point.target
                 hits[point.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
@@ -194,7 +214,7 @@ class Trainer:
         """The checkpoint for use in `out`, and beside it, replaced in one move, all that is needed to go on."""
         out.mkdir(parents=True, exist_ok=True)
         state = {
-            "model": self.model.state_dict(), "letter_head": self.letter_head.state_dict(), 
+            "model": self.model.state_dict(), "heads": self.heads.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(),
             "config": self.model.config.to_json_string(use_diff=False), "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
@@ -202,7 +222,7 @@ class Trainer:
         torch.save(state, out / f"{STATE}.part")
         (out / f"{STATE}.part").replace(out / STATE)
         save_checkpoint(self.model, self.tokenizer, str(out), {"point_smoothing": self.config.smoothing, **extra})
-        save_file({name: value.half() for name, value in self.letter_head.state_dict().items()}, out / LETTERS)
+        save_file({name: value.half() for name, value in self.heads.state_dict().items()}, out / LETTERS)
 
     @classmethod
     def resume(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, out: Path) -> Self:
@@ -221,7 +241,7 @@ class Trainer:
         )
         trainer = cls(examples, config, model, wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
         trainer.model.load_state_dict(state["model"])
-        trainer.letter_head.load_state_dict(state["letter_head"])
+        trainer.heads.load_state_dict(state["heads"])
         trainer.optimiser.load_state_dict(state["optimiser"])
         trainer.step, trainer.seconds = state["step"], state["seconds"]
         trainer.queue = [index for index in state["queue"] if index < len(trainer.examples)]

@@ -80,10 +80,10 @@ def test_every_question_of_a_batch_is_answered_as_if_asked_alone(trainer: Traine
     whole = trainer.examples[0]
     with torch.no_grad():
         together = trainer.builder.build([whole], random.Random(0))
-        hidden = trainer.forward(together)[1]
+        hidden = trainer.forward(together, trainer.see(together)[1])[0]
         for point, question in zip(together.points, trainer.builder._questions(whole, random.Random(0)), strict=True):
             alone = trainer.builder.build([Example(whole.image, (question,))], random.Random(0))
-            expected = trainer.forward(alone)[1][0, alone.points[0].index]
+            expected = trainer.forward(alone, trainer.see(alone)[1])[0][0, alone.points[0].index]
             assert (hidden[0, point.index] - expected).abs().max() < 1e-5
 
 
@@ -96,7 +96,7 @@ def test_the_model_in_training_sees_what_the_model_in_use_sees(trainer: Trainer)
     with torch.no_grad():
         batch = trainer.builder.build([Example(example.image, example.questions)], random.Random(0))
         first = batch.kinds[0]
-        hidden = trainer.forward(batch)[1][first[0], first[1]]
+        hidden = trainer.forward(batch, trainer.see(batch)[1])[0][first[0], first[1]]
     assert reply.token_ids == (int(trainer.model.lm_head(hidden).argmax()),)
 
 

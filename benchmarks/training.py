@@ -1,0 +1,100 @@
+"""How well a training uses the machine: `python -m benchmarks.training DATA… [--from CHECKPOINT] [--steps N] [--json]`.
+
+Training steps as `glimpse train` takes them, on recorded demonstrations. What their matrix products and attention come to in FLOPs is
+counted by torch (torch.utils.flop_counter; of attention's backward what it must compute, the scores it computes again included) over the
+median time of a step, reading the pictures and the optimiser included; beside it, in the same run, the best float32 product at shapes of
+that training. Times are of this machine: compare within one run.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+
+from benchmarks.limit import best
+from evals.training_data import examples, split
+from model import embedded_path
+from model.train import TrainConfig, Trainer
+
+WARM_UP = 3
+_CPU = torch.ops.aten
+ATTENTION = {
+    _CPU._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
+    _CPU._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+}
+"""What torch's counter has no formula for: the CPU's kernels, which compute the same."""
+
+
+def peak(trainer: Trainer) -> dict[str, float]:
+    """FLOP/s of float32 products at shapes of a step: vision tower, text layers, and a large square one."""
+    batch = trainer.builder.build([trainer.examples[i] for i in trainer._next()], trainer.rng)
+    patches, tokens = batch.patches.shape[0] * batch.patches.shape[1], batch.ids.numel()
+    vision, hidden = trainer.model.config.vision_config.hidden_size, trainer.text.config.hidden_size
+    shapes = {
+        "vision qkv": (patches, vision, 3 * vision),
+        "vision MLP": (patches, vision, 2 * hidden),
+        "dense layer": (tokens, hidden, 4 * hidden),
+        "square": (2048, 2048, 2048),
+    }
+    rates = {}
+    for name, (rows, inner, columns) in shapes.items():
+        left, right, out = torch.randn(rows, inner), torch.randn(columns, inner).t(), torch.empty(rows, columns)
+        seconds = best(lambda a=left, b=right, c=out: torch.mm(a, b, out=c))  # type: ignore[misc]  # bound now, called now
+        rates[f"{name} {rows}×{inner}×{columns}"] = 2 * rows * inner * columns / seconds
+    return rates
+
+
+def measure(trainer: Trainer, steps: int) -> dict[str, Any]:
+    for _ in range(WARM_UP):
+        trainer.train_step()
+    times = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        trainer.train_step()
+        times.append(time.perf_counter() - began)
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+        for _ in range(WARM_UP):
+            trainer.train_step()
+    seconds, flops = statistics.median(times), counter.get_total_flops() / WARM_UP
+    rates = peak(trainer)
+    return {
+        "seconds_step": seconds,
+        "samples_per_second": trainer.config.batch / seconds,
+        "flops_step": flops,
+        "flops": flops / seconds,
+        "peak": max(rates.values()),
+        "products": rates,
+        "share_of_peak": flops / seconds / max(rates.values()),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def main(
+    data: Annotated[list[Path], typer.Argument(help="Folders of demonstrations.")],
+    start: Annotated[Path | None, typer.Option("--from", help="The checkpoint that is trained on, in memory: else the embedded.")] = None,
+    steps: Annotated[int, typer.Option(min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    found = measure(Trainer.begin(split(list(examples(*data))), TrainConfig(), start or embedded_path()), steps)
+    if as_json:
+        print(json.dumps(found))
+        return
+    console = Console()
+    for name, rate in found["products"].items():
+        console.print(f"{name}: {rate / 1e9:.0f} GFLOP/s")
+    console.print(
+        f"A step of {TrainConfig().batch} screenshots: {found['seconds_step']:.2f} s ({found['samples_per_second']:.1f} a second), "
+        f"{found['flops_step'] / 1e9:.0f} GFLOP, {found['flops'] / 1e9:.0f} GFLOP/s: {found['share_of_peak']:.2f} of the best product."
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
