@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
-from model.examples import Example, Question, Word, allowed_thousandths, letter_labels, target_cells
+from model.examples import LETTERS, Example, Question, Word, allowed_thousandths, glyph_labels, letter_labels, target_cells
 from model.glm4v_moe import Glm4vMoe
 from model.losses import looks
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
@@ -73,7 +73,12 @@ def test_the_batched_forward_equals_the_library() -> None:
         features = model.model.get_image_features(doubled, torch.tensor([[1, rows, columns]] * images)).pooler_output
         assert (BatchedVision(model, (rows, columns))(frame) - torch.stack(list(features))).abs().max() < 1e-5
         expected = model.model.language_model(inputs_embeds=embedded, position_ids=positions).last_hidden_state
-        assert (BatchedText(model)(embedded, positions, mask)[0] - expected).abs().max() < 1e-5
+        chosen = torch.tensor([[1, 3, 9], [0, 2, 19]])
+        hidden, (scores,) = BatchedText(model)(embedded, positions, mask, [(0, chosen)])
+        model.set_attn_implementation("eager")
+        weights = model.model.language_model(inputs_embeds=embedded, position_ids=positions, output_attentions=True).attentions[0]
+    assert (hidden - expected).abs().max() < 1e-5
+    assert (scores.softmax(-1) - torch.stack([weights[row, head, index] for row, head, index in chosen])).abs().max() < 1e-5
 
 
 def test_every_question_of_a_batch_is_answered_as_if_asked_alone(trainer: Trainer) -> None:
@@ -125,6 +130,28 @@ def test_what_is_typed_is_taught_from_the_question_where_it_stands_there_and_els
     for layer, head, wanted in ((1, 3, len(set(batch.repeated))), (2, 2, len(batch.sources))):
         ((found,),) = [[taught for name, at, taught in looks(batch, 3) if name == "sources" and at == layer]]
         assert [look.head for look in found] == [head] * wanted
+
+
+def test_a_letter_is_labelled_in_the_half_of_the_patch_that_holds_its_centre() -> None:
+    words = [Word("a-Z", (3.0, 12.0, 30.0), 20.0), Word("9", (3.0,), 2.0), Word("x", (300.0,), 2.0)]
+    rows, columns = 4, 6
+    merged = {(0, 0): 0, (1, 0): 2, (1, 2): 6}  # patches by row and column: those of a 2×2 block stand together
+    assert glyph_labels(words, columns, rows) == {
+        (merged[1, 0], 0, LETTERS.index("a")), (merged[1, 0], 1, len(LETTERS)), (merged[1, 2], 0, LETTERS.index("z")),
+        (merged[0, 0], 0, LETTERS.index("9")),
+    }  # fmt: skip
+
+
+def test_the_first_minutes_train_the_tower_alone(tmp_path: Path) -> None:
+    made = examples(tmp_path, 6)
+    trainer = Trainer.fresh((made, made), TrainConfig(batch=2, reading_minutes=1), SIZES)
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    assert set(trainer.train_step()) == {"glyphs", "letters", "spelling"}
+    moved = {name for name, value in trainer.model.named_parameters() if not torch.equal(value, before[name])}
+    assert moved
+    assert all("visual" in name or "embed_tokens" in name for name in moved)
+    trainer.seconds = 61.0
+    assert {"x", "y", "kinds"} < set(trainer.train_step())
 
 
 def test_training_lowers_every_loss_that_can_be_learned_in_seconds(trainer: Trainer) -> None:
