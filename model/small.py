@@ -136,6 +136,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4v
             _initialise(name, parameter)
         table = model.model.visual.embeddings.position_embedding.weight
         table.copy_(_places(int(math.sqrt(table.shape[0])), table.shape[1]))
+        _initialise_pieces(model, tokenizer)
         _initialise_coordinates(model, tokenizer)
     built: Glm4vMoeForConditionalGeneration = model
     return built
@@ -164,6 +165,14 @@ def _places(side: int, width: int) -> Tensor:
     for cycles in torch.linspace(0.25, 4.25, width // 4):
         columns += [wave(2 * math.pi * cycles * axis) for axis in (x, y) for wave in (torch.sin, torch.cos)]
     return torch.stack(columns, -1).reshape(side * side, -1)[:, :width]
+
+
+def _initialise_pieces(model: Glm4vMoeForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Output rows of pieces of text begin in the direction of their embeddings: a head that looks at one need only pass it on."""
+    pieces = [token for token, text in enumerate(tokenizer.batch_decode([[i] for i in range(len(tokenizer))])) if text.isalnum()]
+    ids = torch.tensor(pieces)
+    embeddings, rows = model.model.language_model.embed_tokens.weight[ids], model.lm_head.weight[ids]
+    model.lm_head.weight[ids] = embeddings * (rows.norm(dim=1) / embeddings.norm(dim=1))[:, None]
 
 
 def _initialise_coordinates(model: Glm4vMoeForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
