@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from benchmarks.limit import best
 from evals.training_data import examples, split
@@ -25,12 +25,21 @@ from model import embedded_path
 from model.train import TrainConfig, Trainer
 
 WARM_UP = 3
-_CPU = torch.ops.aten
+
+
+def _forward(query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _backward(grad: Any, query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
+    return sdpa_backward_flop_count(grad, query, key, value)
+
+
 ATTENTION = {
-    _CPU._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    _CPU._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _forward,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _backward,
 }
-"""What torch's counter has no formula for: the CPU's kernels, which compute the same."""
+"""What torch's counter has no formula for: the CPU's kernels, which compute the same. Both are given shapes."""
 
 
 def peak(trainer: Trainer) -> dict[str, float]:

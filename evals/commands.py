@@ -107,7 +107,8 @@ def train(
     )
     began = embedded_path() if start == Path("tiny") else start
     fit(split(list(examples(*data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data), began)
-    (out / DATASET).write_text(json.dumps(provenance(data)) + "\n")  # what a checkpoint was trained on goes with it
+    earlier = [folder for folder in (began, out) if folder is not None and (folder / DATASET).exists()]
+    (out / DATASET).write_text(json.dumps(provenance([*earlier, *data])) + "\n")  # what a checkpoint was trained on goes with it
 
 
 def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **placement: Any) -> None:

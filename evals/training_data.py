@@ -37,7 +37,8 @@ def about(folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def provenance(folders: Sequence[Path]) -> dict[str, Any]:
-    """What these folders hold, with every seed: of data sets as their dataset.json says it, of benchmark runs those of the successes."""
+    """What these folders hold, with every seed: of data sets, and of checkpoints trained on some, as their dataset.json says it, of
+    benchmark runs those of the successes."""
     sources, seeds = list[Any](), dict[str, set[int]]()
     for folder in folders:
         if (folder / DATASET).exists():
@@ -52,6 +53,7 @@ def provenance(folders: Sequence[Path]) -> dict[str, Any]:
                 episode = read_episode(result.read_bytes(), str(result))
                 if episode.success and episode.seed is not None:
                     seeds.setdefault(episode.task, set()).add(episode.seed)
+    sources = [source for at, source in enumerate(sources) if source not in sources[:at]]
     return {"sources": sources, "seeds": {task: format_seeds(sorted(seeds[task])) for task in sorted(seeds)}}
 
 
@@ -139,10 +141,18 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
-            question = Question(compact_text(trajectory.task, history), call, targets, task, read)
+            sought = _named(trajectory.task, targets[0], words) if targets else ""
+            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought)
             after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}")) if once and targets else ()
             yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words), task)
         history.append(call)
+
+
+def _named(task: str, target: Rectangle, words: Sequence[Any]) -> str:
+    """The words on a target that an instruction names."""
+    named, (left, top, right, bottom) = {bare(word).lower() for word in task.split()}, target
+    there = (text for text, (x, y, x2, y2), _ in words if left <= (x + x2) / 2 <= right and top <= (y + y2) / 2 <= bottom)
+    return " ".join(text for text in there if bare(text).lower() in named - {""})
 
 
 def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str) -> Iterator[Question]:
@@ -241,7 +251,7 @@ def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> 
         place = Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
         call = ACTIONS.render(place)
         if len(shown) > 1 and times[shown.lower()] == 1:
-            found.append(Question(find_text(shown), call, (tuple(box),), "unseen" if held_out(shown) else tag))
+            found.append(Question(find_text(shown), call, (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown))
         if 1 < len(shown) <= 16:
             x, y = place.point.x, place.point.y
             first = text.index(shown)
@@ -258,7 +268,7 @@ def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
             box = a[0], min(a[1], b[1]), b[2], max(a[3], b[3])
             place = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
             call = ACTIONS.render(Click(point=Thousandths.of(place, size)))
-            yield Question(find_text(f"{first} {bare(second)}"), call, (box,), "phrase")
+            yield Question(find_text(f"{first} {bare(second)}"), call, (box,), "phrase", sought=f"{first} {second}")
 
 
 def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:

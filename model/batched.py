@@ -98,15 +98,17 @@ class BatchedText:
 
     def __call__(
         self, x: Tensor, positions: Tensor, mask: Tensor, scored: Sequence[tuple[int, Tensor]] = ()
-    ) -> tuple[Tensor, list[Tensor]]:
-        """x (B, L, hidden), positions (3, B, L), mask (B, L, L) true where a row may look → hidden (B, L, hidden), and attention scores:
-        for each of `scored`, a layer and (n, 3) of a row, a head and an index, the scaled, masked scores before the softmax, (n, L)."""
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """x (B, L, hidden), positions (3, B, L), mask (B, L, L) true where a row may look → hidden (B, L, hidden); attention scores: for
+        each of `scored`, a layer and (n, 3) of a row, a head and an index, the scaled, masked scores before the softmax, (n, L); and what
+        each layer's attention is given, (B, L, hidden)."""
         cos, sin = self.text.rotary_emb(x, positions)
         rotary = cos[:, None], sin[:, None]
         bias = torch.zeros(mask.shape).masked_fill_(~mask, -1e9)[:, None]
-        scores = [torch.empty(0)] * len(scored)
+        scores, given = [torch.empty(0)] * len(scored), list[Tensor]()
         for index, layer in enumerate(self.text.layers):
-            q, k, v = self._heads(layer.self_attn, rms_norm(x, layer.input_layernorm), rotary)
+            given.append(rms_norm(x, layer.input_layernorm))
+            q, k, v = self._heads(layer.self_attn, given[-1], rotary)
             for number, (rows, heads, places) in ((number, which.T) for number, (at, which) in enumerate(scored) if at == index):
                 found = k[rows, heads] @ q[rows, heads, places][:, :, None]
                 scores[number] = found[:, :, 0] * q.shape[-1] ** -0.5 + bias[rows, 0, places]
@@ -114,7 +116,7 @@ class BatchedText:
             x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
             normed = rms_norm(x, layer.post_attention_layernorm)
             x = x + (layer.mlp(normed) if index < self.config.first_k_dense_replace else self.experts(layer.mlp, normed))
-        return rms_norm(x, self.text.norm), scores
+        return rms_norm(x, self.text.norm), scores, given
 
     def _heads(self, attention: Any, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         config, (batch, length, _) = self.config, x.shape

@@ -39,7 +39,8 @@ class Question:
     """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) each of its points may
     lie in, in the reply's order; a point beyond them is wanted exactly.
 
-    read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text.
+    read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
+    of the text that stand on the first target.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Question:
     targets: tuple[Rectangle, ...] = ()
     tag: str = ""
     read: Word | None = None
+    sought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Batch:
     read: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands on the screen
     text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what else is typed and pressed
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
+    sought: list[tuple[int, int, set[int]]] = field(default_factory=list)  # (row, index, letters and pairs of what is to be found there)
     letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
@@ -259,6 +262,8 @@ class BatchBuilder:
                 y = allowed_thousandths(target[1], target[3], batch.size[1])
                 cells = target_cells(target, columns, rows)
                 batch.points.append(PointLabel(row, at + i - 1, x, y, cells, target, question.tag))
+                if question.sought and len(left) == len(question.targets) - 1:
+                    batch.sought += [(row, at + i - 1 + axis, piece_letters(question.sought)) for axis in (0, 1)]
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
             elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
                 spelled = (batch.copied if told else batch.read) if i in sources else batch.text

@@ -154,6 +154,15 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
     return F.cross_entropy(F.linear(hidden[rows, index], head), wanted)
 
 
+def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tensor:
+    """The same as `letter_loss` for what the attention of layers 1 and 2 is given where a point is decided: letters that it is to find."""
+    rows, index = torch.tensor([(row, index) for row, index, _ in batch.sought]).T
+    wanted = torch.zeros(len(batch.sought), LETTER_LABELS)
+    for at, (_, _, labels) in enumerate(batch.sought):
+        wanted[at, sorted(labels)] = 1
+    return torch.stack([_multi_label(head(states[rows, index]), wanted) for states in given[1:3]]).mean()
+
+
 def reading_losses(vision: tuple[Tensor, Tensor], embeddings: Tensor, batch: Batch, heads: ReadingHeads) -> dict[str, Tensor]:
     """Of what the vision tower sees. vision: its states before merging (B, patches, vision width), normed, and its features (B, cells,
     width). embeddings: of the tokens."""
@@ -165,17 +174,19 @@ def reading_losses(vision: tuple[Tensor, Tensor], embeddings: Tensor, batch: Bat
 
 
 def action_losses(
-    outputs: tuple[Tensor, Sequence[Tensor]],
+    outputs: tuple[Tensor, Sequence[Tensor], Sequence[Tensor]],
     batch: Batch,
     taught: Sequence[tuple[str, int, Sequence[Look]]],
-    weight: Tensor,
+    heads: tuple[Tensor, ReadingHeads],
     ids: tuple[Sequence[int], Sequence[int]],
 ) -> dict[str, Tensor]:
-    """Of what the text model says. outputs: hidden (B, L, width), the scores of what is taught by `looks`. weight: of the language model's
-    head. ids: token ids of the thousandths of x and of y.
+    """Of what the text model says. outputs: hidden (B, L, width), the scores of what is taught by `looks`, and what each layer is given.
+    heads: the language model's, those for reading. ids: token ids of the thousandths of x and of y.
     """
-    hidden, scores = outputs
+    (hidden, scores, given), weight = outputs, heads[0]
     losses = {"kinds": token_loss(hidden, weight, batch.kinds)}
+    if batch.sought:
+        losses["sought"] = sought_loss(given, batch, heads[1].letters)
     for name, labels in (("tokens", batch.tokens), ("text", batch.text), ("copied", batch.copied), ("read", batch.read)):
         if labels:
             losses[name] = token_loss(hidden, weight, labels)
@@ -191,7 +202,7 @@ def action_losses(
 
 WEIGHTS = {
     "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, SOURCES: 0.6,
-    "letters": 0.2, "spelling": 0.2, "glyphs": 2.0,
+    "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0,
 }  # fmt: skip
 """kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is
 typed, from the question, from the screen, and otherwise."""

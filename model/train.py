@@ -132,8 +132,8 @@ class Trainer:
 
     def forward(
         self, batch: Batch, features: Tensor, taught: Sequence[tuple[str, int, Sequence[Look]]] = ()
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Hidden states of the text model (B, L, width), and the attention scores of what is taught."""
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Hidden states of the text model (B, L, width), the attention scores of what is taught, and what each layer is given."""
         embedded = self.model.model.language_model.embed_tokens(batch.ids)
         end = batch.image_start + features.shape[1]
         embedded = torch.cat([embedded[:, : batch.image_start], features, embedded[:, end:]], 1)
@@ -148,7 +148,7 @@ class Trainer:
         if not self._reads():
             taught = looks(batch, len(self.text.text.layers))
             outputs = self.forward(batch, vision[1], taught)
-            losses |= action_losses(outputs, batch, taught, self.model.lm_head.weight, self.ids)
+            losses |= action_losses(outputs, batch, taught, (self.model.lm_head.weight, self.heads), self.ids)
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         if not math.isfinite(float(total.detach())):
             raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")

@@ -9,7 +9,7 @@ import pytest
 
 from evals.base import EvalError
 from evals.demonstrations import TEST_SEEDS, record_all
-from evals.training_data import copying, examples, split, standing
+from evals.training_data import copying, examples, provenance, split, standing
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
 
@@ -79,6 +79,18 @@ def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_onc
     assert standing("Bo", words) is None, "it stands there twice"
     assert standing("Lee Ann", words) is None, "on two lines"
     assert standing("nn", words) is None
+
+
+def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_path: Path) -> None:
+    words, tabs = {"benchmark": "words", "stray": 0.1}, {"benchmark": "miniwob", "stray": 0.1}
+    for name, sources, seeds in (
+        ("checkpoint", [words], {"words": "10000-10003", "click-tab": "10000"}),
+        ("data", [words, tabs], {"click-tab": "10001-10002"}),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dataset.json").write_text(json.dumps({"sources": sources, "seeds": seeds}))
+    found = provenance([tmp_path / "checkpoint", tmp_path / "data"])
+    assert found == {"sources": [words, tabs], "seeds": {"click-tab": "10000-10002", "words": "10000-10003"}}
 
 
 def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:

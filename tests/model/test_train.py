@@ -82,10 +82,11 @@ def test_the_batched_forward_equals_the_library() -> None:
         assert (BatchedVision(model, (rows, columns))(frame) - torch.stack(list(features))).abs().max() < 1e-5
         expected = model.model.language_model(inputs_embeds=embedded, position_ids=positions).last_hidden_state
         chosen = torch.tensor([[1, 3, 9], [0, 2, 19]])
-        hidden, (scores,) = BatchedText(model)(embedded, positions, mask, [(0, chosen)])
+        hidden, (scores,), given = BatchedText(model)(embedded, positions, mask, [(0, chosen)])
         model.set_attn_implementation("eager")
         weights = model.model.language_model(inputs_embeds=embedded, position_ids=positions, output_attentions=True).attentions[0]
     assert (hidden - expected).abs().max() < 1e-5
+    assert [state.shape for state in given] == [embedded.shape] * SIZES.layers
     assert (scores.softmax(-1) - torch.stack([weights[row, head, index] for row, head, index in chosen])).abs().max() < 1e-5
 
 
