@@ -8,8 +8,8 @@ from typing import Any
 
 from evals import charts
 
-READING = ("find", "find on pages", "phrase", "unseen", "copied", "read", "text", "kinds", "missed")
-"""Tags that are no tasks: words found, of training and held out, and what is typed and decided."""
+READING = ("letters", "find", "find on pages", "phrase", "unseen", "copied", "read", "text", "kinds", "missed")
+"""Tags that are no tasks: letters named, words found, of training and held out, and what is typed and decided."""
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:

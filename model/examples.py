@@ -113,7 +113,9 @@ class Batch:
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 PAIRS_FROM = len(LETTERS)
-LETTER_LABELS = PAIRS_FROM + (len(LETTERS) + 1) ** 2
+CAPITALS_FROM = PAIRS_FROM + (len(LETTERS) + 1) ** 2
+LETTER_LABELS = CAPITALS_FROM + 2
+"""Letters and digits, pairs of neighbours, and capitals: of a piece of text its first letter and its second, of a cell of an image any."""
 GLYPH_LABELS = len(LETTERS) + 1
 """Letters, and any other sign."""
 _CODE = {letter: i for i, letter in enumerate(LETTERS)}
@@ -125,24 +127,28 @@ _CELL, _PATCH = 28, 14  # pixels of a side: of a merged vision token, of one of 
 
 
 def piece_letters(text: str) -> set[int]:
-    """The labels of the letters and pairs that a piece of text spells."""
+    """The labels of the letters, pairs and capitals that a piece of text spells."""
     codes = [_CODE.get(c, PAIRS_FROM) for c in text.lower()]
     pairs = {PAIRS_FROM + this * (PAIRS_FROM + 1) + following for this, following in pairwise(codes) if PAIRS_FROM not in (this, following)}
-    return pairs | {code for code in codes if code < PAIRS_FROM}
+    capitals = {CAPITALS_FROM + i for i, letter in enumerate(text[:2]) if letter.isupper()}
+    return pairs | capitals | {code for code in codes if code < PAIRS_FROM}
 
 
 def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int]]:
-    """Which letters (of LETTERS) and pairs of neighbours have their (first) centre in which cell of the image: pairs (cell, label)."""
+    """Which letters (of LETTERS), pairs of neighbours and capitals have their (first) centre in which cell of the image: pairs (cell,
+    label)."""
     labels = set()
     for word in words:
         codes = [_CODE.get(c, PAIRS_FROM) for c in word.text.lower()] + [PAIRS_FROM]
         row = int(word.row / _CELL)
-        for this, following, x in zip(codes, codes[1:], word.columns, strict=False):
+        for letter, this, following, x in zip(word.text, codes, codes[1:], word.columns, strict=False):
             if 0 <= row < rows and 0 <= x < columns * _CELL:
                 cell = row * columns + int(x / _CELL)
                 if this < PAIRS_FROM:
                     labels.add((cell, this))
                 labels.add((cell, PAIRS_FROM + this * (PAIRS_FROM + 1) + following))
+                if letter.isupper():
+                    labels.add((cell, CAPITALS_FROM))
     return labels
 
 

@@ -113,7 +113,9 @@ class Trainer:
         model = load_weights(folder, Placement(dtype="float32", device_map="cpu"))
         trainer = cls(examples, config, model, wrap_tokenizer(tokenizer))
         if (folder / LETTERS).exists():
-            trainer.heads.load_state_dict(load_file(folder / LETTERS), strict=False)  # a checkpoint may be older than one of the heads
+            heads = trainer.heads.state_dict()
+            for name, value in load_file(folder / LETTERS).items():
+                heads[name][: len(value)] = value  # a checkpoint may be older than one of the heads, or than their last labels
         return trainer
 
     def _optimiser(self) -> torch.optim.AdamW:

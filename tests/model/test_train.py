@@ -1,4 +1,5 @@
 import json
+import math
 import random
 import re
 from collections import Counter
@@ -7,14 +8,27 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file, save_file
 
 from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
-from model.examples import LETTERS, Example, Question, Word, allowed_thousandths, glyph_labels, letter_labels, target_cells
+from model.examples import (
+    CAPITALS_FROM,
+    LETTERS,
+    Example,
+    Question,
+    Word,
+    allowed_thousandths,
+    glyph_labels,
+    letter_labels,
+    piece_letters,
+    target_cells,
+)
 from model.glm4v_moe import Glm4vMoe
 from model.losses import looks
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
+from model.train import LETTERS as LETTERS_FILE
 from model.train import STATE, Progress, TrainConfig, Trainer, fit
 
 SIZES = SmallConfig(hidden=64, layers=3, heads=4, kv_heads=2, experts=4, expert_width=32, vision_hidden=64, vision_depth=2)
@@ -219,4 +233,25 @@ def test_letters_are_named_in_the_cell_that_holds_their_centre() -> None:
     assert (0, 0) in labels
     assert (1, 1) in labels
     assert (0, 36 + 0 * 37 + 1) in labels
-    assert len(labels) == 4
+    assert (0, CAPITALS_FROM) in labels
+    assert len(labels) == 5
+
+
+def test_a_piece_of_text_is_spelled_with_its_capitals() -> None:
+    assert piece_letters("ab") == {0, 1, 36 + 0 * 37 + 1}
+    assert piece_letters("aB") - piece_letters("ab") == {CAPITALS_FROM + 1}
+    assert piece_letters("A") - piece_letters("a") == {CAPITALS_FROM}
+    assert piece_letters('"') == set()
+
+
+def test_a_head_of_fewer_labels_is_taken_over_as_far_as_it_goes(tmp_path: Path) -> None:
+    made = examples(tmp_path, 4)
+    trainer = Trainer.fresh((made, made), TrainConfig(batch=2), SIZES)
+    trainer.save(tmp_path / "out", {})
+    heads = load_file(tmp_path / "out" / LETTERS_FILE)
+    save_file({name: value[:100].clone() for name, value in heads.items() if "letters" in name}, tmp_path / "out" / LETTERS_FILE)
+    again = Trainer.begin((made, made), TrainConfig(batch=2, seed=1), tmp_path / "out")
+    kept, begun = again.heads.letters.weight, trainer.heads.letters.weight
+    assert (kept[:100] - begun[:100]).abs().max() < 1e-3
+    assert (kept[100:] - begun[100:]).abs().max() > 1e-2
+    assert math.isfinite(again.train_step()["letters"])
