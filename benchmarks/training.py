@@ -28,11 +28,11 @@ WARM_UP = 3
 
 
 def _forward(query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
-    return sdpa_flop_count(query, key, value)
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 def _backward(grad: Any, query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
-    return sdpa_backward_flop_count(grad, query, key, value)
+    return int(sdpa_backward_flop_count(grad, query, key, value))  # type: ignore[no-untyped-call]
 
 
 ATTENTION = {
@@ -46,7 +46,7 @@ def peak(trainer: Trainer) -> dict[str, float]:
     """FLOP/s of float32 products at shapes of a step: vision tower, text layers, and a large square one."""
     batch = trainer.builder.build([trainer.examples[i] for i in trainer._next()], trainer.rng)
     patches, tokens = batch.patches.shape[0] * batch.patches.shape[1], batch.ids.numel()
-    vision, hidden = trainer.model.config.vision_config.hidden_size, trainer.text.config.hidden_size
+    vision, hidden = trainer.model.model.visual.config.hidden_size, trainer.text.config.hidden_size
     shapes = {
         "vision qkv": (patches, vision, 3 * vision),
         "vision MLP": (patches, vision, 2 * hidden),

@@ -88,7 +88,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model, self.tokenizer = model, tokenizer
         tokens = Tokens(tokenizer.backend_tokenizer)
-        widths = model.config.vision_config.hidden_size, model.config.get_text_config(decoder=True).hidden_size
+        widths = model.model.visual.config.hidden_size, model.config.get_text_config(decoder=True).hidden_size
         self.heads = ReadingHeads(*widths, _spelled(tokens))
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model)
