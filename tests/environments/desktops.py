@@ -50,7 +50,7 @@ def probe(env: DesktopEnvironment, toolkit: str, kind: str, file: Path) -> None:
     """Start one and wait until it can be acted on."""
     need_toolkit(toolkit)
     env.open_app(shlex.join([PYTHON, str(PROBE), toolkit, kind, str(file)]))
-    until(lambda: file.exists() and (kind == "cover" or any("probe" in w.title for w in env.windows())), "the probe is there")
+    until(lambda: file.exists() and (kind == "cover" or any("probe" in w.title for w in env.windows())), "the probe is there", 60)
     if kind != "cover":
         env.focus_window("probe")
     env.observe()
