@@ -19,9 +19,10 @@ Norms, rotations, softmax, routing and the reading of weights during prefill cou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ class Machine:
     @classmethod
     def measure(cls, work: Work, patches: int, new: int) -> Machine:
         """Takes some seconds; the machine must be at rest."""
-        products, reads = dict(_products(work, patches, new)), dict(_reads())
+        products, reads = dict(product_rates(_shapes(work, patches, new))), dict(_reads())
         return cls(max(products.values()), max(reads.values()), products, reads)
 
     def better(self, other: Machine) -> Machine:
@@ -126,7 +127,7 @@ class Machine:
         return {"vision": see, "prefill": read, "decode": write, "total": see + read + write}
 
 
-def best(run: Callable[[], object], seconds: float = 0.4) -> float:
+def _best(run: Callable[[], object], seconds: float = 0.4) -> float:
     """The shortest of the times it takes, tried for so long."""
     run()
     best, end = float("inf"), time.perf_counter() + seconds
@@ -149,13 +150,13 @@ def _shapes(work: Work, patches: int, new: int) -> dict[str, tuple[int, int, int
     }
 
 
-def _products(work: Work, patches: int, new: int) -> Iterator[tuple[str, float]]:
+def product_rates(shapes: Mapping[str, tuple[int, int, int]]) -> Iterator[tuple[str, float]]:
+    """FLOP/s of float32 products of (rows × inner) and (inner × columns), by name and shape."""
     import torch
 
-    for name, (rows, inner, columns) in _shapes(work, patches, new).items():
+    for name, (rows, inner, columns) in shapes.items():
         left, right, out = torch.randn(rows, inner), torch.randn(columns, inner).t(), torch.empty(rows, columns)
-        seconds = best(lambda a=left, b=right, c=out: torch.mm(a, b, out=c))  # type: ignore[misc]  # bound now, called now
-        yield f"{name} {rows}×{inner}×{columns}", 2 * rows * inner * columns / seconds
+        yield f"{name} {rows}×{inner}×{columns}", 2 * rows * inner * columns / _best(partial(torch.mm, left, right, out=out))
 
 
 def _reads() -> Iterator[tuple[str, float]]:
@@ -171,4 +172,4 @@ def _reads() -> Iterator[tuple[str, float]]:
             "two threads": lambda: list(pool.map(lambda half: half.max(), halves)),
         }
         for name, run in runs.items():
-            yield name, BUFFER / best(run, 1.5)
+            yield name, BUFFER / _best(run, 1.5)

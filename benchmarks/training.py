@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from benchmarks.limit import best
+from benchmarks.limit import product_rates
 from evals.training_data import examples, split
 from model import embedded_path
 from model.train import TrainConfig, Trainer
@@ -53,12 +53,7 @@ def peak(trainer: Trainer) -> dict[str, float]:
         "dense layer": (tokens, hidden, 4 * hidden),
         "square": (2048, 2048, 2048),
     }
-    rates = {}
-    for name, (rows, inner, columns) in shapes.items():
-        left, right, out = torch.randn(rows, inner), torch.randn(columns, inner).t(), torch.empty(rows, columns)
-        seconds = best(lambda a=left, b=right, c=out: torch.mm(a, b, out=c))  # type: ignore[misc]  # bound now, called now
-        rates[f"{name} {rows}×{inner}×{columns}"] = 2 * rows * inner * columns / seconds
-    return rates
+    return dict(product_rates(shapes))
 
 
 def measure(trainer: Trainer, steps: int) -> dict[str, Any]:

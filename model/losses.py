@@ -38,7 +38,7 @@ class LetterHead(nn.Linear):
 class GlyphHead(nn.Linear):
     """Names the letter in each half of each patch, before patches are merged: one of GLYPH_LABELS, or that there is none.
 
-    Thrown away after training. That it must say where a letter is makes the tower read far sooner than the bag of letters of a cell does
+    Thrown away after training. That it must say where a letter is makes the tower read sooner than the bag of letters of a cell does
     (docs/log.md, 2026-11-27).
     """
 

@@ -19,6 +19,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from torch import Tensor, nn
 from transformers import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, PreTrainedTokenizerFast
 
+from model.tokens import Tokens
+
 CONTROL_TOKENS = (
     "<|endoftext|>", "[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
     "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>", "<|begin_of_audio|>", "<|end_of_audio|>",
@@ -169,8 +171,7 @@ def _places(side: int, width: int) -> Tensor:
 
 def _initialise_pieces(model: Glm4vMoeForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
     """Output rows of pieces of text begin in the direction of their embeddings: a head that looks at one need only pass it on."""
-    pieces = [token for token, text in enumerate(tokenizer.batch_decode([[i] for i in range(len(tokenizer))])) if text.isalnum()]
-    ids = torch.tensor(pieces)
+    ids = torch.tensor([token for token, _ in Tokens(tokenizer.backend_tokenizer).spelled()])
     embeddings, rows = model.model.language_model.embed_tokens.weight[ids], model.lm_head.weight[ids]
     model.lm_head.weight[ids] = embeddings * (rows.norm(dim=1) / embeddings.norm(dim=1))[:, None]
 

@@ -110,6 +110,11 @@ class Tokens:
         state = DecodeStream(skip_special_tokens=False)
         return lambda token: state.step(self._trusted, token) or ""
 
+    def spelled(self) -> list[tuple[int, str]]:
+        """The tokens that are letters or digits, by id, with their text."""
+        texts = ((token, self.decode([token])) for token in range(len(self)))
+        return [(token, text) for token, text in texts if text.isalnum()]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text, control tokens spelled out; bytes that are no UTF-8 (a character cut in two) become U+FFFD."""
         return self._trusted.decode(list(ids), skip_special_tokens=False)

@@ -89,7 +89,7 @@ class Trainer:
         self.model, self.tokenizer = model, tokenizer
         tokens = Tokens(tokenizer.backend_tokenizer)
         widths = model.model.visual.config.hidden_size, model.config.get_text_config(decoder=True).hidden_size
-        self.heads = ReadingHeads(*widths, _spelled(tokens))
+        self.heads = ReadingHeads(*widths, tokens.spelled())
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
@@ -250,12 +250,6 @@ class Trainer:
         version, numbers, gauss = state["rng"]
         trainer.rng.setstate((version, tuple(numbers), gauss))
         return trainer
-
-
-def _spelled(tokens: Tokens) -> list[tuple[int, str]]:
-    """The tokens that are letters or digits, by id, with their text."""
-    texts = ((token, tokens.decode([token])) for token in range(len(tokens)))
-    return [(token, text) for token, text in texts if text.isalnum()]
 
 
 def corpus(examples: Sequence[Example]) -> list[str]:
