@@ -70,7 +70,7 @@ def examples(*folders: Path) -> Iterator[Example]:
         here = {bare(word.text) for word in example.words}
         absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 6)) if word not in here]
         elsewhere = [*elsewhere, *(word for word in here if len(word) > 1 and not held_out(word))][-400:]
-        negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent") for shown in absent if here)
+        negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent", sought=shown) for shown in absent if here)
         copy = (copying(rng),) if rng.random() < COPIES else ()
         yield replace(example, questions=(*example.questions, *copy), readings=(*example.readings, *negative))
 
@@ -141,18 +141,38 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
-            sought = _named(trajectory.task, targets[0], words) if targets else ""
+            sought = named(trajectory.task, targets[0], words) if targets else ""
             question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought)
             after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}")) if once and targets else ()
             yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words), task)
         history.append(call)
 
 
-def _named(task: str, target: Rectangle, words: Sequence[Any]) -> str:
-    """The words on a target that an instruction names."""
-    named, (left, top, right, bottom) = {bare(word).lower() for word in task.split()}, target
-    there = (text for text, (x, y, x2, y2), _ in words if left <= (x + x2) / 2 <= right and top <= (y + y2) / 2 <= bottom)
-    return " ".join(text for text in there if bare(text).lower() in named - {""})
+def named(task: str, target: Rectangle, words: Sequence[Any]) -> str:
+    """What of an instruction names a target, as it stands there: the longest run of words that stands on the target too, or else in its
+    row."""
+    left, top, right, bottom = target
+    on = [text for text, (x, y, x2, y2), _ in words if x < right and x2 > left and top <= (y + y2) / 2 <= bottom]
+    row = [text for text, (_, y, _, y2), _ in words if top - 4 <= (y + y2) / 2 <= bottom + 4]
+    return _common_run(task.split(), on) or _common_run(task.split(), row)
+
+
+_SMALL = frozenset(("a", "an", "and", "by", "click", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with"))
+"""Words that name nothing, unless they are in quotes."""
+
+
+def _common_run(told: Sequence[str], shown: Sequence[str]) -> str:
+    """The longest run of words of an instruction that stands among others in the same order, whatever the signs around the words; no run of
+    small words alone."""
+    a, b = ([bare(word).lower() for word in words] for words in (told, shown))
+    best = range(0)
+    for start in range(len(a)):
+        for other in range(len(b)):
+            length = next((n for n, (x, y) in enumerate(zip(a[start:], b[other:], strict=False)) if x != y or not x), None)
+            run = range(start, start + (min(len(a) - start, len(b) - other) if length is None else length))
+            if len(run) > len(best) and any(a[i] not in _SMALL or told[i] != bare(told[i]) for i in run):
+                best = run
+    return " ".join(told[i] for i in best)
 
 
 def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str) -> Iterator[Question]:
@@ -268,7 +288,8 @@ def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
             box = a[0], min(a[1], b[1]), b[2], max(a[3], b[3])
             place = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
             call = ACTIONS.render(Click(point=Thousandths.of(place, size)))
-            yield Question(find_text(f"{first} {bare(second)}"), call, (box,), "phrase", sought=f"{first} {second}")
+            asked = f"{first} {bare(second)}"
+            yield Question(find_text(asked), call, (box,), "phrase", sought=asked)
 
 
 def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:

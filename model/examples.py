@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import torch
@@ -40,7 +40,7 @@ class Question:
     lie in, in the reply's order; a point beyond them is wanted exactly.
 
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
-    of the text that stand on the first target.
+    that name the first target, as they stand in the text.
     """
 
     text: str
@@ -103,7 +103,8 @@ class Batch:
     read: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands on the screen
     text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what else is typed and pressed
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
-    sought: list[tuple[int, int, set[int]]] = field(default_factory=list)  # (row, index, letters and pairs of what is to be found there)
+    sought: list[tuple[int, int, list[int], set[int]]] = field(default_factory=list)
+    # (row, index of the token before, indices of the pieces that name what is to be found there, their letters and pairs)
     letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
@@ -115,7 +116,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 PAIRS_FROM = len(LETTERS)
 CAPITALS_FROM = PAIRS_FROM + (len(LETTERS) + 1) ** 2
 LETTER_LABELS = CAPITALS_FROM + 2
-"""Letters and digits, pairs of neighbours, and capitals: of a piece of text its first letter and its second, of a cell of an image any."""
+"""Letters and digits, pairs of neighbours, and capitals: the first letter is one, the second is."""
 GLYPH_LABELS = len(LETTERS) + 1
 """Letters, and any other sign."""
 _CODE = {letter: i for i, letter in enumerate(LETTERS)}
@@ -135,20 +136,14 @@ def piece_letters(text: str) -> set[int]:
 
 
 def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int]]:
-    """Which letters (of LETTERS), pairs of neighbours and capitals have their (first) centre in which cell of the image: pairs (cell,
-    label)."""
+    """The letters (of LETTERS), pairs of neighbours and capitals of the words of which a letter has its centre in a cell of the image:
+    pairs (cell, label). Of the whole word, so that each cell tells which words it is a part of."""
     labels = set()
     for word in words:
-        codes = [_CODE.get(c, PAIRS_FROM) for c in word.text.lower()] + [PAIRS_FROM]
-        row = int(word.row / _CELL)
-        for letter, this, following, x in zip(word.text, codes, codes[1:], word.columns, strict=False):
-            if 0 <= row < rows and 0 <= x < columns * _CELL:
-                cell = row * columns + int(x / _CELL)
-                if this < PAIRS_FROM:
-                    labels.add((cell, this))
-                labels.add((cell, PAIRS_FROM + this * (PAIRS_FROM + 1) + following))
-                if letter.isupper():
-                    labels.add((cell, CAPITALS_FROM))
+        row, spelled = int(word.row / _CELL), piece_letters(word.text)
+        for column in {int(x / _CELL) for x in word.columns if x >= 0}:
+            if 0 <= row < rows and column < columns:
+                labels |= {(row * columns + column, label) for label in spelled}
     return labels
 
 
@@ -257,6 +252,10 @@ class BatchBuilder:
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         left, typed = list(reversed(question.targets)), question.reply.startswith(TYPED)
         sources, told = self._sources(batch, question)
+        named, spelled = self._named(question)
+        named = [at + i for i in named]
+        if named:
+            batch.sought.append((row, at + asked - 1, named, spelled))
         for i, places in sources.items():
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
@@ -268,12 +267,22 @@ class BatchBuilder:
                 y = allowed_thousandths(target[1], target[3], batch.size[1])
                 cells = target_cells(target, columns, rows)
                 batch.points.append(PointLabel(row, at + i - 1, x, y, cells, target, question.tag))
-                if question.sought and len(left) == len(question.targets) - 1:
-                    batch.sought += [(row, at + i - 1 + axis, piece_letters(question.sought)) for axis in (0, 1)]
+                if named and len(left) == len(question.targets) - 1:
+                    batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
             elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
-                spelled = (batch.copied if told else batch.read) if i in sources else batch.text
-                (batch.kinds if i == asked else spelled if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
+                of_text = (batch.copied if told else batch.read) if i in sources else batch.text
+                (batch.kinds if i == asked else of_text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
+
+    def _named(self, question: Question) -> tuple[list[int], set[int]]:
+        """The indices of the pieces that spell what is sought, and the letters they spell; none where it does not stand in the text."""
+        tokens, asked = self._tokens(question)
+        pieces = [self.tokens.decode([token]) for token in tokens[:asked]] if question.sought else []
+        if (start := "".join(pieces).find(question.sought)) < 0:
+            return [], set()
+        ends = accumulate(map(len, pieces))
+        inside = [i for i, end in enumerate(ends) if start < end <= start + len(question.sought) and piece_letters(pieces[i])]
+        return inside, {label for i in inside for label in piece_letters(pieces[i])}
 
     def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], bool]:
         """Where each token of a typed text, by its index, can be taken from: the indices of the same tokens in the question's text, every

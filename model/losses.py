@@ -117,21 +117,24 @@ class Look:
     keys: Sequence[int]
 
 
-POINTING, SOURCES = "attention", "sources"
+POINTING, SOURCES, NAMED = "attention", "sources", "named"
 
 
 def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     """Which heads of a text model of so many layers are taught where to look: name of the loss, layer, rows of attention.
 
-    Layers 1 and 2: heads 0 (where x is decided) and 1 (where y is) at the image cells of the target. Layers 2 and 3: head 2, where a letter
-    is typed, at that letter, in the question's text or on the screen. For this, a text's letters must know what stands before them
-    (induction heads, arXiv 2209.11895): layer 1, head 3.
+    Layers 0 and 1: head 2, where a reply and its first point are decided, at the words that name the target, so that the layers behind
+    know what to look for. Layers 1 to 3: heads 0 (where x is decided) and 1 (where y is) at the image cells of the target. Layers 2 and 3:
+    head 2, where a letter is typed, at that letter, in the question's text or on the screen. For this, a text's letters must know what
+    stands before them (induction heads, arXiv 2209.11895): layer 1, head 3.
     """
     targets = ((p, [batch.image_start + cell for cell in p.cells]) for p in batch.points)
     pointing = [Look(p.row, head, p.index + head, keys) for p, keys in targets for head in (0, 1)]
     typed = [Look(row, 2, index, keys) for row, index, keys in batch.sources]
     before = [Look(row, 3, index, [index - 1]) for row, index in sorted(set(batch.repeated))]
-    taught = [(POINTING, 1, pointing), (POINTING, 2, pointing), (SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
+    named = [Look(row, 2, index, keys) for row, index, keys, _ in batch.sought]
+    taught = [(NAMED, 0, named), (NAMED, 1, named), (SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
+    taught += [(POINTING, layer, pointing) for layer in (1, 2, 3)]
     return [(name, layer, found) for name, layer, found in taught if found and layer < layers]
 
 
@@ -140,12 +143,16 @@ def places(taught: Sequence[Look]) -> Tensor:
     return torch.tensor([(look.row, look.head, look.index) for look in taught])
 
 
-def attention_loss(scores: Tensor, wanted: Sequence[Look]) -> Tensor:
-    """-log of the attention that lies where it is wanted; scores (looks, L), before the softmax."""
+def attention_loss(scores: Tensor, wanted: Sequence[Look], spread: bool = False) -> Tensor:
+    """-log of the attention that lies where it is wanted; scores (looks, L), before the softmax. spread: it is to be the same at each of
+    the places wanted, the cross-entropy to that is the loss."""
     mask = torch.ones(scores.shape, dtype=torch.bool)
     for row, look in zip(mask, wanted, strict=True):
         row[list(look.keys)] = False
-    return -F.log_softmax(scores, -1).masked_fill(mask, -1e9).logsumexp(1).mean()
+    log_p = F.log_softmax(scores, -1)
+    if spread:
+        return -(log_p.masked_fill(mask, 0).sum(-1) / (~mask).sum(-1)).mean()
+    return -log_p.masked_fill(mask, -1e9).logsumexp(1).mean()
 
 
 def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, int]]) -> Tensor:
@@ -156,9 +163,9 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
 
 def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tensor:
     """The same as `letter_loss` for what the attention of layers 1 and 2 is given where a point is decided: letters that it is to find."""
-    rows, index = torch.tensor([(row, index) for row, index, _ in batch.sought]).T
+    rows, index = torch.tensor([(row, index) for row, index, _, _ in batch.sought]).T
     wanted = torch.zeros(len(batch.sought), LETTER_LABELS)
-    for at, (_, _, labels) in enumerate(batch.sought):
+    for at, (_, _, _, labels) in enumerate(batch.sought):
         wanted[at, sorted(labels)] = 1
     return torch.stack([_multi_label(head(states[rows, index]), wanted) for states in given[1:3]]).mean()
 
@@ -194,14 +201,15 @@ def action_losses(
         rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
         losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
         losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points])
-    for loss in (POINTING, SOURCES):
-        if found := [attention_loss(score, wanted) for score, (name, _, wanted) in zip(scores, taught, strict=True) if name == loss]:
-            losses[loss] = torch.stack(found).mean()
+    for loss in (POINTING, SOURCES, NAMED):
+        with_it = [(score, wanted) for score, (name, _, wanted) in zip(scores, taught, strict=True) if name == loss]
+        if with_it:
+            losses[loss] = torch.stack([attention_loss(score, wanted, loss == NAMED) for score, wanted in with_it]).mean()
     return losses
 
 
 WEIGHTS = {
-    "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, SOURCES: 0.6,
+    "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, SOURCES: 0.6, NAMED: 0.6,
     "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0,
 }  # fmt: skip
 """kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is

@@ -9,7 +9,7 @@ import pytest
 
 from evals.base import EvalError
 from evals.demonstrations import TEST_SEEDS, record_all
-from evals.training_data import copying, examples, provenance, split, standing
+from evals.training_data import copying, examples, named, provenance, split, standing
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
 
@@ -79,6 +79,17 @@ def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_onc
     assert standing("Bo", words) is None, "it stands there twice"
     assert standing("Lee Ann", words) is None, "on two lines"
     assert standing("nn", words) is None
+
+
+def test_what_names_a_target_is_the_longest_run_of_the_instruction_that_stands_on_it_or_in_its_row() -> None:
+    words = [["Hide", (20, 10, 40, 20), ()], ["the", (42, 10, 52, 20), ()], ["lamp", (54, 10, 74, 20), ()], ["to", (20, 40, 30, 50), ()]]
+    task = 'Tick "hide the lamp", then go "to" Lamp'
+    assert named(task, (20, 8, 74, 22), words) == '"hide the lamp",'
+    assert named(task, (2, 8, 12, 22), words) == '"hide the lamp",'  # a box beside it
+    assert named(task, (54, 8, 74, 22), words) == "lamp\","
+    assert named(task, (42, 8, 52, 22), words[1:2]) == ""  # a small word names nothing
+    assert named(task, (20, 38, 30, 52), words) == '"to"'  # but in quotes
+    assert named(task, (20, 100, 30, 110), words) == ""
 
 
 def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from model.examples import (
     target_cells,
 )
 from model.glm4v_moe import Glm4vMoe
-from model.losses import looks
+from model.losses import Look, attention_loss, looks
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
 from model.train import LETTERS as LETTERS_FILE
@@ -228,13 +228,37 @@ def test_targets_of_any_place_and_size_have_a_thousandth_and_a_cell() -> None:
     assert target_cells((10, 0, 50, 27), 4, 3) == [0, 1]
 
 
-def test_letters_are_named_in_the_cell_that_holds_their_centre() -> None:
-    labels = letter_labels([Word("Ab", (27.0, 29.0), 5.0)], 4, 3)
-    assert (0, 0) in labels
-    assert (1, 1) in labels
-    assert (0, 36 + 0 * 37 + 1) in labels
-    assert (0, CAPITALS_FROM) in labels
-    assert len(labels) == 5
+def test_every_cell_that_holds_a_letter_of_a_word_tells_the_whole_word() -> None:
+    words = [Word("Ab", (27.0, 29.0), 5.0), Word("9", (3.0,), 5.0), Word("off", (-9.0, 300.0, 310.0), 5.0)]
+    labels = letter_labels(words, 4, 3)
+    assert {label for cell, label in labels if cell == 1} == piece_letters("Ab")
+    assert {label for cell, label in labels if cell == 0} == piece_letters("Ab") | piece_letters("9")
+    assert {cell for cell, _ in labels} == {0, 1}
+
+
+def test_where_a_place_is_decided_two_layers_are_taught_to_look_at_every_piece_that_names_it(tmp_path: Path) -> None:
+    image, readings = examples(tmp_path, 1)[0].image, (Question('find "okclick"', "DONE()", (), "absent", sought="okclick"),)
+    named = Question('Click "okclick", please.', "left_click(start_box='[120,300]')", ((5.0, 5.0, 20.0, 20.0),), sought='"okclick",')
+    other = Question("Click it.", "left_click(start_box='[120,300]')", ((5.0, 5.0, 20.0, 20.0),), sought="gone")
+    made = [Example(image, (named,), readings), Example(image, (other,))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    tokens, batch = Tokens(trainer.tokenizer.backend_tokenizer), trainer.builder.build(made, random.Random(0))
+    assert [row for row, *_ in batch.sought] == [0, 0, 0, 0]  # reply, x and y of the click; the reply that nothing is there
+    for _, index, keys, labels in batch.sought:
+        assert tokens.decode([int(batch.ids[0, key]) for key in keys]) == "okclick"
+        assert max(keys) < index
+        assert labels >= {LETTERS.index(letter) for letter in "okclick"}
+    assert {index for _, index, *_ in batch.sought} >= {batch.points[0].index, batch.points[0].index + 1}
+    taught = [(layer, found) for name, layer, found in looks(batch, 5) if name == "named"]
+    assert [(layer, len(found), {look.head for look in found}) for layer, found in taught] == [(0, 4, {2}), (1, 4, {2})]
+
+
+def test_attention_that_is_to_be_spread_is_best_when_it_is_even() -> None:
+    even, uneven = torch.tensor([[0.0, 0.0, -50.0]]), torch.tensor([[9.0, 0.0, -50.0]])
+    wanted = [Look(0, 0, 0, [0, 1])]
+    assert attention_loss(even, wanted, spread=True) == pytest.approx(math.log(2))
+    assert attention_loss(uneven, wanted, spread=True) > 2
+    assert attention_loss(uneven, wanted) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_piece_of_text_is_spelled_with_its_capitals() -> None:
