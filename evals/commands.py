@@ -75,6 +75,7 @@ def train(
     reading_minutes: Annotated[float, typer.Option(min=0, help="The first of them train the vision tower alone to name letters.")] = 0.0,
     save_minutes: Annotated[float, typer.Option(min=0.1, help="Between checkpoints, each with a validation.")] = 5.0,
     seed: int = 0,
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Use torch.compile where there is a C++ compiler.")] = True,
     lora: Annotated[int, typer.Option(min=0, help="Train adapters of this rank on any Glm4vMoe, named with --from, instead.")] = 0,
     prompt: Annotated[str, typer.Option(help="With --lora: the protocol to train in.")] = "tool_call",
     epochs: Annotated[int, typer.Option(min=1, help="With --lora: how often each step is read.")] = 1,
@@ -88,6 +89,7 @@ def train(
     from evals.report import progress_line
     from evals.training_data import about, examples, provenance, split
     from model import embedded_path
+    from model.batched import can_compile
     from model.lora import LoraConfig
     from model.train import TrainConfig, fit
 
@@ -103,8 +105,9 @@ def train(
         )
         return
     config = TrainConfig(
-        minutes=minutes, reading_minutes=reading_minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed
-    )
+        minutes=minutes, reading_minutes=reading_minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed,
+        compiled=compiled and can_compile(),
+    )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
     fit(split(list(examples(*data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data), began)
     earlier = [folder for folder in (began, out) if folder is not None and (folder / DATASET).exists()]

@@ -263,16 +263,16 @@ def _value(rng: random.Random) -> str:
 
 
 def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> tuple[Question, ...]:
-    """`find "word"` for every word that stands on the screen once, `read [x,y]` for every word that is not too long to be typed."""
+    """`find "word"` for every word that stands on the screen once, `read [x,y]` for every fourth word that is not too long to be typed."""
     found = list[Question]()
     bares = [bare(text) for text, _, _ in words]
     times = Counter(shown.lower() for shown in bares)
-    for shown, (text, box, columns) in zip(bares, words, strict=True):
+    for number, (shown, (text, box, columns)) in enumerate(zip(bares, words, strict=True)):
         place = Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
         call = ACTIONS.render(place)
         if len(shown) > 1 and times[shown.lower()] == 1:
             found.append(Question(find_text(shown), call, (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown))
-        if 1 < len(shown) <= 16:
+        if number % 4 == 0 and 1 < len(shown) <= 16:
             x, y = place.point.x, place.point.y
             first = text.index(shown)
             letter = Word(shown, tuple(columns[first : first + len(shown)]), (box[1] + box[3]) / 2)

@@ -3,17 +3,24 @@
 Equal to the library's forward (tests/model/test_train.py) and five times faster on CPU: all images of a batch go through the vision tower
 in one attention call, the convolutions are matrix products, the place table is sampled once, tokens are sorted by expert once a layer.
 Knows nothing of losses, data or tokens.
+
+What lies between matrix products and attention (norms, rotations, gates) can be fused by torch.compile, where there is a C++ compiler;
+only while gradients are on, since what is compiled is compiled for one shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import Glm4vMoeForConditionalGeneration
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def rms_norm(x: Tensor, norm: Any) -> Tensor:
@@ -31,11 +38,57 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((turned * cos + rotate_half(turned) * sin, rest), -1)
 
 
+def can_compile() -> bool:
+    """Whether there is what torch.compile needs on a CPU: a C++ compiler."""
+    return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+
+
+def fused(function: Callable[P, R], compiled: bool) -> Callable[P, R]:
+    """The function, and while gradients are on compiled, if wanted."""
+    if not compiled:
+        return function
+    fast = torch.compile(function, dynamic=False)
+
+    def either(*args: P.args, **kwargs: P.kwargs) -> R:
+        return fast(*args, **kwargs) if torch.is_grad_enabled() else function(*args, **kwargs)
+
+    return either
+
+
+def vision_block(x: Tensor, block: Any, heads: int, rotary: tuple[Tensor, Tensor]) -> Tensor:
+    """One block of the vision tower: (images, patches, width) to the same."""
+    images, count, width = x.shape
+    attention = block.attn
+    qkv = attention.qkv(rms_norm(x, block.norm1)).view(images, count, 3, heads, width // heads)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    out = F.scaled_dot_product_attention(rotate(q, *rotary), rotate(k, *rotary), v)
+    x = x + attention.proj(out.transpose(1, 2).reshape(images, count, width))
+    grown: Tensor = x + block.mlp(rms_norm(x, block.norm2))
+    return grown
+
+
+def attention_inputs(x: Tensor, layer: Any, sizes: tuple[int, int, int], rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """What a text layer's attention is given, normed, and its queries, keys and values (B, heads, L, head size). sizes: heads, key-value
+    heads, head size."""
+    (heads, kv_heads, size), (batch, length, _), attention = sizes, x.shape, layer.self_attn
+    given = rms_norm(x, layer.input_layernorm)
+    q = attention.q_proj(given).view(batch, length, heads, size).transpose(1, 2)
+    k, v = (part(given).view(batch, length, kv_heads, size).transpose(1, 2) for part in (attention.k_proj, attention.v_proj))
+    groups = heads // kv_heads
+    return given, rotate(q, *rotary), rotate(k, *rotary).repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+
+
+def attention_outputs(x: Tensor, out: Tensor, layer: Any) -> tuple[Tensor, Tensor]:
+    """The residual stream behind a text layer's attention, and what its experts are given, normed."""
+    x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
+    return x, rms_norm(x, layer.post_attention_layernorm)
+
+
 class BatchedVision:
     """The vision tower for images of `grid` = (rows, columns) patches, both even."""
 
-    def __init__(self, model: Glm4vMoeForConditionalGeneration, grid: tuple[int, int]) -> None:
-        self.tower = model.model.visual
+    def __init__(self, model: Glm4vMoeForConditionalGeneration, grid: tuple[int, int], compiled: bool = False) -> None:
+        self.tower, self._block = model.model.visual, fused(vision_block, compiled)
         rows, columns = grid
         order = torch.arange(rows * columns).view(rows // 2, 2, columns // 2, 2).permute(0, 2, 1, 3).reshape(-1)  # 2×2 blocks to be merged
         y, x = order // columns, order % columns
@@ -52,8 +105,7 @@ class BatchedVision:
         """What the blocks end with: (images, rows·columns, width)."""
         x = self.embedded(patches)
         for block in self.tower.blocks:
-            x = x + self._attend(block.attn, rms_norm(x, block.norm1))
-            x = x + block.mlp(rms_norm(x, block.norm2))
+            x = self._block(x, block, self.tower.config.num_heads, (self.cos, self.sin))
         return x
 
     def embedded(self, patches: Tensor) -> Tensor:
@@ -80,21 +132,14 @@ class BatchedVision:
         square = table.view(side, side, -1).permute(2, 0, 1)[None]
         return F.grid_sample(square, self.places, mode="bicubic", align_corners=False, padding_mode="border")[0, :, :, 0].t()
 
-    def _attend(self, attention: Any, x: Tensor) -> Tensor:
-        images, count, width = x.shape
-        heads = self.tower.config.num_heads
-        q, k, v = attention.qkv(x).view(images, count, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
-        out = F.scaled_dot_product_attention(rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin), v)
-        projected: Tensor = attention.proj(out.transpose(1, 2).reshape(images, count, width))
-        return projected
-
 
 class BatchedText:
     """The text model over whole sequences with an explicit attention mask; can hand out the attention scores of chosen layers."""
 
-    def __init__(self, model: Glm4vMoeForConditionalGeneration) -> None:
+    def __init__(self, model: Glm4vMoeForConditionalGeneration, compiled: bool = False) -> None:
         self.text = model.model.language_model
         self.config = self.text.config
+        self._inputs, self._outputs = fused(attention_inputs, compiled), fused(attention_outputs, compiled)
 
     def __call__(
         self, x: Tensor, positions: Tensor, mask: Tensor, scored: Sequence[tuple[int, Tensor]] = ()
@@ -106,27 +151,18 @@ class BatchedText:
         rotary = cos[:, None], sin[:, None]
         bias = torch.zeros(mask.shape).masked_fill_(~mask, -1e9)[:, None]
         scores, given = [torch.empty(0)] * len(scored), list[Tensor]()
+        sizes = self.config.num_attention_heads, self.config.num_key_value_heads, self.config.head_dim
         for index, layer in enumerate(self.text.layers):
-            given.append(rms_norm(x, layer.input_layernorm))
-            q, k, v = self._heads(layer.self_attn, given[-1], rotary)
+            state, q, k, v = self._inputs(x, layer, sizes, rotary)
+            given.append(state)
             for number, (rows, heads, places) in ((number, which.T) for number, (at, which) in enumerate(scored) if at == index):
-                found = k[rows, heads] @ q[rows, heads, places][:, :, None]
+                keys = k.flatten(0, 1).index_select(0, rows * k.shape[1] + heads)
+                found = keys @ q[rows, heads, places][:, :, None]
                 scores[number] = found[:, :, 0] * q.shape[-1] ** -0.5 + bias[rows, 0, places]
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-            x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
-            normed = rms_norm(x, layer.post_attention_layernorm)
+            x, normed = self._outputs(x, out, layer)
             x = x + (layer.mlp(normed) if index < self.config.first_k_dense_replace else self.experts(layer.mlp, normed))
         return rms_norm(x, self.text.norm), scores, given
-
-    def _heads(self, attention: Any, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        config, (batch, length, _) = self.config, x.shape
-        q = attention.q_proj(x).view(batch, length, config.num_attention_heads, config.head_dim).transpose(1, 2)
-        k, v = (
-            part(x).view(batch, length, config.num_key_value_heads, config.head_dim).transpose(1, 2)
-            for part in (attention.k_proj, attention.v_proj)
-        )
-        groups = config.num_attention_heads // config.num_key_value_heads
-        return rotate(q, *rotary), rotate(k, *rotary).repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
 
     def experts(self, moe: Any, x: Tensor) -> Tensor:
         """Routed and shared experts. While gradients are on, the router's correction bias is nudged towards even load (DeepSeek-V3, arXiv
@@ -142,7 +178,7 @@ class BatchedText:
         load = torch.bincount(chosen.reshape(-1), minlength=self.config.n_routed_experts)
         token = order // k
         outputs = []
-        for expert, mine in enumerate(torch.split(flat[token], load.tolist())):
+        for expert, mine in enumerate(torch.split(flat.index_select(0, token), load.tolist())):
             gate, up = F.linear(mine, moe.experts.gate_up_proj[expert]).chunk(2, -1)
             outputs.append(F.linear(F.silu(gate) * up, moe.experts.down_proj[expert]))
         routed = torch.zeros_like(flat).index_add_(0, token, torch.cat(outputs) * weights.reshape(-1)[order][:, None])

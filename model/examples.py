@@ -185,7 +185,7 @@ def allowed_thousandths(low: float, high: float, size: int) -> tuple[int, int]:
 class BatchBuilder:
     """Examples of one screenshot size into batches. `rng` chooses readings and the x that y is trained behind.
 
-    room: tokens behind an image, for as many questions as fit, so that batches are of much the same length.
+    room: tokens behind an image, for as many questions as fit; batches are of one length, but for a question that alone takes more.
     """
 
     def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 224) -> None:
@@ -207,7 +207,7 @@ class BatchBuilder:
         image_id = self.tokens.control[IMAGE]
         head = prompt[: prompt.index(image_id) + grid[0] * grid[1] // 4 + 1]
         chains = [self._questions(example, rng) for example in examples]
-        length = len(head) + max(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains)
+        length = len(head) + max(self.room, *(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains))
         batch = _blank(head, len(examples), -(-length // 16) * 16, grid, image_id)
         batch.patches = torch.stack([self.preprocessor.frame(image) for image in images])
         batch.size = images[0].size

@@ -147,8 +147,7 @@ def attention_loss(scores: Tensor, wanted: Sequence[Look], spread: bool = False)
     """-log of the attention that lies where it is wanted; scores (looks, L), before the softmax. spread: it is to be the same at each of
     the places wanted, the cross-entropy to that is the loss."""
     mask = torch.ones(scores.shape, dtype=torch.bool)
-    for row, look in zip(mask, wanted, strict=True):
-        row[list(look.keys)] = False
+    mask[torch.tensor([(row, key) for row, look in enumerate(wanted) for key in look.keys]).unbind(1)] = False
     log_p = F.log_softmax(scores, -1)
     if spread:
         return -(log_p.masked_fill(mask, 0).sum(-1) / (~mask).sum(-1)).mean()

@@ -48,7 +48,8 @@ class TrainConfig:
 
     reading_minutes: the first of these train the vision tower alone to name letters, at half the cost of a step.
     rate: peak learning rate. save_minutes: between checkpoints on disk.
-    smoothing: how many thousandths are averaged when a point is read off (odd). threads: of torch, 0 leaves its own choice.
+    smoothing: how many thousandths are averaged when a point is read off (odd). threads: of torch, 0 leaves its own choice. compiled: use
+    torch.compile (`model.batched.can_compile`).
     """
 
     minutes: float = 60.0
@@ -60,6 +61,7 @@ class TrainConfig:
     seed: int = 0
     smoothing: int = 25
     threads: int = 0
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Trainer:
         widths = model.model.visual.config.hidden_size, model.config.get_text_config(decoder=True).hidden_size
         self.heads = ReadingHeads(*widths, tokens.spelled())
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
-        self.text = BatchedText(self.model)
+        self.text = BatchedText(self.model, config.compiled)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
         self.optimiser = self._optimiser()
         self.step, self.seconds = 0, 0.0
@@ -128,7 +130,7 @@ class Trainer:
 
     def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The vision tower's states before merging (B, patches, vision width), normed, and its features (B, cells, width)."""
-        vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid))
+        vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid, self.config.compiled))
         encoded = vision.encoded(batch.patches)
         return vision.normed(encoded), vision.merged(encoded)
 

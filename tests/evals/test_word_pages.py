@@ -86,7 +86,7 @@ def test_what_names_a_target_is_the_longest_run_of_the_instruction_that_stands_o
     task = 'Tick "hide the lamp", then go "to" Lamp'
     assert named(task, (20, 8, 74, 22), words) == '"hide the lamp",'
     assert named(task, (2, 8, 12, 22), words) == '"hide the lamp",'  # a box beside it
-    assert named(task, (54, 8, 74, 22), words) == "lamp\","
+    assert named(task, (54, 8, 74, 22), words) == 'lamp",'
     assert named(task, (42, 8, 52, 22), words[1:2]) == ""  # a small word names nothing
     assert named(task, (20, 38, 30, 52), words) == '"to"'  # but in quotes
     assert named(task, (20, 100, 30, 110), words) == ""
