@@ -20,13 +20,15 @@ def demos(
     seeds: Annotated[str, typer.Option(help="Such as 10000-10999; seeds below 10000 are for testing and are refused.")],
     tasks: o.TasksOption = "",
     stray: Annotated[float, typer.Option(min=0, max=1, help="Share of demonstrations that begin with a miss.")] = 0.1,
+    student: Annotated[str, typer.Option(help="A checkpoint: a miss is what it does in up to three steps, not a stray click.")] = "",
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a browser of its own.")] = 1,
 ) -> None:
     """Record demonstrations to train on: scripted oracles solve tasks through the real environment."""
     from evals.base import parse_names, parse_seeds
-    from evals.demonstrations import record_all
+    from evals.demonstrations import Strays, record_all
 
-    kept = record_all(benchmark, out, parse_names(tasks), parse_seeds(seeds), stray, workers, lambda line: print(line, flush=True))
+    strays = Strays(stray, student)
+    kept = record_all(benchmark, out, parse_names(tasks), parse_seeds(seeds), strays, workers, lambda line: print(line, flush=True))
     print(f"{kept} kept in {out}")
 
 

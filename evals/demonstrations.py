@@ -23,7 +23,9 @@ from evals.base import Benchmark, EvalError, Task, format_seeds, make_benchmark
 from evals.oracles import ORACLES
 from evals.oracles.base import Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
+from evals.recipe import load
 from evals.word_pages import PAGES, record_pages
+from model.base import Model
 
 TEST_SEEDS = 10_000
 """Seeds below this one are for testing: nothing is ever recorded from them, nothing trained on."""
@@ -38,23 +40,32 @@ class Recorded:
     success: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """How many demonstrations do not begin as the expert would, so that a model sees what follows a miss: share of them, and who begins
+    instead: a checkpoint (a folder or a name, with prompt compact), or for "" a click on a bare place."""
+
+    share: float = 0.1
+    student: str = ""
+
+
 def record_all(
-    name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], stray: float, workers: int, tell: Callable[[str], None]
+    name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], strays: Strays, workers: int, tell: Callable[[str], None]
 ) -> int:
     """Record a benchmark by name, its seeds shared among processes; "words" are pages to learn reading on. Returns how many were kept.
 
-    Raises EvalError as `record` does.
+    Raises EvalError as `record` does, ModelError when the student cannot be loaded.
     """
     _refuse_test_seeds(seeds)
     shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
     out.mkdir(parents=True, exist_ok=True)
     try:
         if workers == 1:
-            return _share(name, out, tasks, seeds, stray, tell)
+            return _share(name, out, tasks, seeds, strays, tell)
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            return sum(pool.map(partial(_share, name, out, tasks, stray=stray, tell=None), shares))
+            return sum(pool.map(partial(_share, name, out, tasks, strays=strays, tell=None), shares))
     finally:
-        _describe(out, {"benchmark": name, "stray": stray})
+        _describe(out, {"benchmark": name, "stray": strays.share, **({"student": strays.student} if strays.student else {})})
 
 
 def _refuse_test_seeds(seeds: Sequence[int | None]) -> None:
@@ -62,7 +73,7 @@ def _refuse_test_seeds(seeds: Sequence[int | None]) -> None:
         raise EvalError(f"Seed {tested[0]} is for testing: demonstrations take seeds from {TEST_SEEDS} on.")
 
 
-def _share(name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], stray: float, tell: Callable[[str], None] | None) -> int:
+def _share(name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], strays: Strays, tell: Callable[[str], None] | None) -> int:
     if name == WORDS:
         return record_pages(seeds, out / WORDS)
     options: dict[str, Any] = (
@@ -70,15 +81,14 @@ def _share(name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], str
     )
     benchmark = make_benchmark(name, seeds=seeds, **options)
     try:
-        return record(benchmark, out, stray=stray, done=lambda one: tell(f"{one.task} {one.seed} {one.reward}") if tell else None)
+        return record(benchmark, out, strays, done=lambda one: tell(f"{one.task} {one.seed} {one.reward}") if tell else None)
     finally:
         benchmark.close()
 
 
-def record(benchmark: Benchmark, out: Path, *, stray: float = 0.1, done: Callable[[Recorded], None] | None = None) -> int:
+def record(benchmark: Benchmark, out: Path, strays: Strays = Strays(), *, done: Callable[[Recorded], None] | None = None) -> int:
     """Let an oracle go through a benchmark of pages and keep what was a success; what `out` already holds is not done again.
 
-    stray: the share of demonstrations that begin with a click on a bare place, so that a model sees what follows a miss.
     Returns how many were kept. Raises EvalError for test seeds and for pages no oracle knows, before anything is recorded.
     """
     tasks = list(benchmark.tasks())
@@ -87,25 +97,26 @@ def record(benchmark: Benchmark, out: Path, *, stray: float = 0.1, done: Callabl
         if getattr(benchmark.environment(task), "script", None) is None:
             raise EvalError(f"{benchmark.name}: there is no oracle for {task.id!r}.")
     out.mkdir(parents=True, exist_ok=True)
+    student = load(strays.student, CompactPrompt.name) if strays.student else None
     kept = 0
     for task in tasks:
         folder = out / task.id / str(task.seed)
         if not (folder / LABELS).exists():
             shutil.rmtree(folder, ignore_errors=True)  # what an interrupted recording left
-            recorded = _demonstrate(benchmark, task, folder, stray)
+            recorded = _demonstrate(benchmark, task, folder, strays.share, student)
             kept += recorded.success
             if done is not None:
                 done(recorded)
     return kept
 
 
-def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float) -> Recorded:
+def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float, student: Model | None) -> Recorded:
     with benchmark.environment(task) as env:
         assert isinstance(env, PageEnvironment)
         assert env.script is not None
-        oracle = Oracle(env, env.script, f"{task.id}-{task.seed}", stray, words=True)
+        oracle = Oracle(env, env.script, f"{task.id}-{task.seed}", stray, words=True, student=student)
         instruction = benchmark.instruction(task, env)
-        limits = Limits(max_steps=1 + (task.max_steps or 10))  # one more for a stray click
+        limits = Limits(max_steps=(3 if student else 1) + (task.max_steps or 10))  # more for a stray beginning
         trajectory = Agent(oracle, env, prompt=CompactPrompt(), limits=limits).run(instruction, out=folder)
         score = benchmark.score(task, trajectory, env)
     labels: list[Label | None] = [*oracle.labels] if score.success else [None] * len(trajectory.steps)

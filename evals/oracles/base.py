@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from evals.pages import REGION, SCALE, PageEnvironment
 from evals.words import WORDS
-from model.base import Completion, GenerationConfig, Message, ModelError
+from model.base import Completion, GenerationConfig, Message, Model, ModelError
 from tools import compact_actions
-from tools.base import Thousandths, Tool
+from tools.base import ParseError, Thousandths, Tool
 from tools.computer import Click, Drag, Hover, Key, Scroll, Type
 from tools.control import Done
 
@@ -200,32 +200,56 @@ class Label:
 class Oracle:
     """Goes through a page by its script, and says that it is done if it is asked once more.
 
-    stray: the probability that the first action is a click on a bare place instead. labels: one for each step.
+    stray: the probability that it does not begin by itself: with a click on a bare place first, or with up to three actions of a `student`,
+    as long as it does not say that it is done; from there the script goes on (DAgger's states, arXiv 1011.0686). labels: one for each step.
     """
 
     name = "oracle"
 
-    def __init__(self, env: PageEnvironment, script: Script, seed: str = "", stray: float = 0.0, *, words: bool = False) -> None:
+    def __init__(
+        self,
+        env: PageEnvironment,
+        script: Script,
+        seed: str = "",
+        stray: float = 0.0,
+        *,
+        words: bool = False,
+        student: Model | None = None,
+    ) -> None:
         """words: whether the labels are to hold the words that are seen, which takes a while."""
         self.env, self.actions, self.labels = env, compact_actions(), list[Label]()
-        self._page, self._rng, self._words = Page(env), random.Random(seed), words
-        self._stray, self._plan = self._rng.random() < stray, script(self._page)
+        self._page, self._rng, self._words, self._student = Page(env), random.Random(seed), words, student
+        stays = self._rng.random() >= stray
+        self._strays, self._plan = 0 if stays else self._rng.randint(1, 3) if student else 1, script(self._page)
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """Raises ModelError when the page is not what the script knows."""
+        if self._strays:
+            self._strays -= 1
+            if (astray := self._astray(messages, config)) is not None:
+                self.labels.append(Label("stray", None, []))
+                return astray
+            self._strays = 0
         words: list[Any] = []
         if self._words:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, _pixels(box), _pixels(columns)] for text, box, columns in seen]
-        bare, self._stray = self._bare_place() if self._stray else None, False
-        if bare is not None:
-            self.labels.append(Label("stray", None, words))
-            return Completion(self.actions.render(Click(point=bare)))
         self._page.target = None
         action = next(self._plan, Done())
         target = self._page.target if isinstance(action, Click | Hover) else None
         self.labels.append(Label("end" if isinstance(action, Done) else "act", target, words))
         return Completion(self.actions.render(action))
+
+    def _astray(self, messages: Sequence[Message], config: GenerationConfig) -> Completion | None:
+        """What is done instead of what the script says; None when nothing is."""
+        if self._student is None:
+            bare = self._bare_place()
+            return bare and Completion(self.actions.render(Click(point=bare)))
+        said = self._student.generate(messages, config)
+        try:
+            return None if isinstance(self.actions.parse(said.content), Done) else said
+        except ParseError:
+            return None
 
     def _bare_place(self) -> Thousandths | None:
         x, y = self._rng.uniform(2, REGION[0] - 10), self._rng.uniform(52, REGION[1] - 16)

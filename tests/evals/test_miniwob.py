@@ -9,7 +9,7 @@ from agent.agent import Agent
 from agent.policy import Limits
 from environments.base import Point
 from evals.base import EvalError, Task
-from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, record, record_all
+from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, Strays, record, record_all
 from evals.miniwob import Miniwob, MiniwobEnvironment, make, task_names
 from evals.miniwob_tasks import LONG_STEPS, STEPS
 from evals.pages import REGION, SCALE
@@ -142,10 +142,10 @@ def test_the_first_end_of_an_episode_counts_and_a_later_click_changes_nothing(mi
 
 def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds_are_refused(tmp_path: Path) -> None:
     seeds, two = range(TEST_SEEDS, TEST_SEEDS + 3), ("click-test", "click-tab")
-    assert record_all("miniwob", tmp_path, two, seeds, stray=1.0, workers=2, tell=print) == 6
-    assert record_all("miniwob", tmp_path, two, seeds, stray=1.0, workers=1, tell=print) == 0
+    assert record_all("miniwob", tmp_path, two, seeds, Strays(1.0), workers=2, tell=print) == 6
+    assert record_all("miniwob", tmp_path, two, seeds, Strays(1.0), workers=1, tell=print) == 0
     (tmp_path / "click-tab" / str(TEST_SEEDS) / LABELS).unlink()  # as if interrupted there
-    assert record_all("miniwob", tmp_path, two, seeds, stray=1.0, workers=1, tell=print) == 1
+    assert record_all("miniwob", tmp_path, two, seeds, Strays(1.0), workers=1, tell=print) == 1
     made = list(examples(tmp_path))
     assert len(made) == 6
     for example in made:
@@ -161,7 +161,7 @@ def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds
     assert about["seeds"] == dict.fromkeys(("click-tab", "click-test"), f"{TEST_SEEDS}-{TEST_SEEDS + 2}")
     assert (tmp_path / "click-test" / str(TEST_SEEDS) / LABELS).exists()
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
-        record_all("miniwob", tmp_path, ["click-test"], [TEST_SEEDS - 1], stray=0, workers=1, tell=print)
+        record_all("miniwob", tmp_path, ["click-test"], [TEST_SEEDS - 1], Strays(), workers=1, tell=print)
     unknown = make(tasks=["chase-circle"], seeds=seeds)
     with pytest.raises(EvalError, match="no oracle for 'chase-circle'"):
         record(unknown, tmp_path)

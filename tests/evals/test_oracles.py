@@ -9,7 +9,7 @@ import pytest
 from agent.agent import Agent
 from agent.policy import Limits
 from evals.base import EvalError
-from evals.demonstrations import TEST_SEEDS, record
+from evals.demonstrations import TEST_SEEDS, Strays, record
 from evals.miniwob import Miniwob, make, task_names
 from evals.miniwob_tasks import CLASSES, threshold
 from evals.oracles import ORACLES, UNSOLVED
@@ -71,7 +71,7 @@ def test_random_clicks_are_the_same_for_the_same_seed_and_episode(smoke: Miniwob
 
 def test_demonstrations_of_several_steps_are_examples_each_with_its_history(tmp_path: Path) -> None:
     benchmark = make(tasks=["login-user"], seeds=[TEST_SEEDS])
-    assert record(benchmark, tmp_path, stray=0.0) == 1
+    assert record(benchmark, tmp_path, Strays(0.0)) == 1
     benchmark.close()
     found = list(examples(tmp_path))
     calls = [example.questions[0].reply for example in found]

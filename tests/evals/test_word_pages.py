@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evals.base import EvalError
-from evals.demonstrations import TEST_SEEDS, record_all
+from evals.demonstrations import TEST_SEEDS, Strays, record_all
 from evals.training_data import copying, examples, named, provenance, split, standing
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
@@ -39,8 +39,8 @@ def test_about_a_twentieth_of_the_words_is_kept_from_training_and_never_drawn_fo
 
 def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_training(tmp_path: Path) -> None:
     seeds = range(TEST_SEEDS, TEST_SEEDS + 64)
-    assert record_all("words", tmp_path, (), seeds, stray=0.0, workers=1, tell=print) == 64
-    assert record_all("words", tmp_path, (), seeds, stray=0.0, workers=1, tell=print) == 0, "what is there is not drawn again"
+    assert record_all("words", tmp_path, (), seeds, Strays(), workers=1, tell=print) == 64
+    assert record_all("words", tmp_path, (), seeds, Strays(), workers=1, tell=print) == 0, "what is there is not drawn again"
     assert len((tmp_path / "words" / PAGES).read_text().splitlines()) == 64
     assert json.loads((tmp_path / "dataset.json").read_text())["seeds"] == {"words": f"{seeds[0]}-{seeds[-1]}"}
     train, held = split(list(examples(tmp_path)))
@@ -106,4 +106,4 @@ def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_pa
 
 def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
-        record_all("words", tmp_path, (), [TEST_SEEDS - 1], stray=0.0, workers=1, tell=print)
+        record_all("words", tmp_path, (), [TEST_SEEDS - 1], Strays(), workers=1, tell=print)
