@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from benchmarks.limit import product_rates
 from evals.training_data import examples, split
 from model import embedded_path
-from model.train import TrainConfig, Trainer
+from model.trainer import TrainConfig, Trainer
 
 WARM_UP = 3
 

@@ -93,7 +93,8 @@ def train(
     from model import embedded_path
     from model.batched import can_compile
     from model.lora import LoraConfig
-    from model.train import TrainConfig, fit
+    from model.train import fit
+    from model.trainer import TrainConfig
 
     if lora:
         tune(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -17,21 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from model.base import GenerationConfig, Message, ModelError
+from model.labels import Rectangle, Word, allowed_thousandths, glyph_labels, letter_labels, piece_letters, target_cells
 from model.layout import mrope_positions
 from model.small import coordinate_tokens
 from model.tokens import IMAGE, USER, Tokens, assemble
 from model.vision import Preprocessor
-
-Rectangle = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word on the screen: its letters, the pixel column of each letter's centre, and the row of all of them."""
-
-    text: str
-    columns: tuple[float, ...]
-    row: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,74 +102,10 @@ class Batch:
     size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
 
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-PAIRS_FROM = len(LETTERS)
-CAPITALS_FROM = PAIRS_FROM + (len(LETTERS) + 1) ** 2
-LETTER_LABELS = CAPITALS_FROM + 2
-"""Letters and digits, pairs of neighbours, and capitals: the first letter is one, the second is."""
-GLYPH_LABELS = len(LETTERS) + 1
-"""Letters, and any other sign."""
-_CODE = {letter: i for i, letter in enumerate(LETTERS)}
 _PLACEHOLDER = Image.new("RGB", (28, 28))
 TYPED = ("type(", "key(")
 """How a reply begins that is text and no place."""
 _TYPE = "type(content='"
-_CELL, _PATCH = 28, 14  # pixels of a side: of a merged vision token, of one of its four patches
-
-
-def piece_letters(text: str) -> set[int]:
-    """The labels of the letters, pairs and capitals that a piece of text spells."""
-    codes = [_CODE.get(c, PAIRS_FROM) for c in text.lower()]
-    pairs = {PAIRS_FROM + this * (PAIRS_FROM + 1) + following for this, following in pairwise(codes) if PAIRS_FROM not in (this, following)}
-    capitals = {CAPITALS_FROM + i for i, letter in enumerate(text[:2]) if letter.isupper()}
-    return pairs | capitals | {code for code in codes if code < PAIRS_FROM}
-
-
-def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int]]:
-    """The letters (of LETTERS), pairs of neighbours and capitals of the words of which a letter has its centre in a cell of the image:
-    pairs (cell, label). Of the whole word, so that each cell tells which words it is a part of."""
-    labels = set()
-    for word in words:
-        row, spelled = int(word.row / _CELL), piece_letters(word.text)
-        for column in {int(x / _CELL) for x in word.columns if x >= 0}:
-            if 0 <= row < rows and column < columns:
-                labels |= {(row * columns + column, label) for label in spelled}
-    return labels
-
-
-def glyph_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int, int]]:
-    """Which letter (of LETTERS, or one more for any other sign) has its centre in which half of which patch: (patch in merge order, 0 for
-    the left half or 1 for the right, letter); of several the last. columns and rows are of patches."""
-    labels = dict[tuple[int, int], int]()
-    for word in words:
-        row = int(word.row / _PATCH)
-        for letter, x in zip(word.text.lower(), word.columns, strict=False):
-            column = int(x / _PATCH)
-            if 0 <= row < rows and 0 <= column < columns:
-                patch = ((row // 2) * (columns // 2) + column // 2) * 4 + row % 2 * 2 + column % 2
-                labels[patch, int(x % _PATCH * 2 / _PATCH)] = _CODE.get(letter, len(LETTERS))
-    return {(*place, letter) for place, letter in labels.items()}
-
-
-def target_cells(target: Rectangle, columns: int, rows: int, least: float = 4.5) -> list[int]:
-    """The image cells a rectangle covers by at least `least` pixels both ways, or else the one under its centre."""
-    left, top, right, bottom = target
-    cells = [
-        row * columns + column
-        for row in range(max(0, int(top / _CELL)), min(rows, int(bottom / _CELL) + 1))
-        for column in range(max(0, int(left / _CELL)), min(columns, int(right / _CELL) + 1))
-        if min(right, (column + 1) * _CELL) - max(left, column * _CELL) > least
-        and min(bottom, (row + 1) * _CELL) - max(top, row * _CELL) > least
-    ]
-    centre = min(rows - 1, int((top + bottom) / 2 / _CELL)) * columns + min(columns - 1, int((left + right) / 2 / _CELL))
-    return cells or [centre]
-
-
-def allowed_thousandths(low: float, high: float, size: int) -> tuple[int, int]:
-    """The thousandths that lie in the middle 60 % of an extent: its exact centre is noise, its edges are too risky."""
-    margin = (high - low) * 0.2
-    first = min(999, max(0, int((low + margin) / size * 1000)))
-    return first, min(999, max(first, int((high - margin) / size * 1000)))
 
 
 class BatchBuilder:
@@ -259,7 +185,7 @@ class BatchBuilder:
         for i, places in sources.items():
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
-            batch.repeated += [(row, key) for key in keys if told]
+            batch.repeated += [(row, key) for key in keys if told and key > at]  # before the first stands nothing of its own
         for i in range(asked, len(tokens)):
             if left and tokens[i] in self._x:
                 target = left.pop()

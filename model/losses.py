@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.examples import GLYPH_LABELS, LETTER_LABELS, Batch, piece_letters
+from model.examples import Batch
+from model.labels import GLYPH_LABELS, LETTER_LABELS, piece_letters
 
 
 class LetterHead(nn.Linear):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from evals.base import EvalError
+from evals.copying import copying
 from evals.demonstrations import TEST_SEEDS, Strays, record_all
-from evals.training_data import copying, examples, named, provenance, split, standing
+from evals.screen_words import named, standing
+from evals.training_data import examples, provenance, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
 

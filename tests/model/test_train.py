@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
-from model.examples import (
+from model.examples import Example, Question
+from model.glm4v_moe import Glm4vMoe
+from model.labels import (
     CAPITALS_FROM,
     LETTERS,
-    Example,
-    Question,
     Word,
     allowed_thousandths,
     glyph_labels,
@@ -24,12 +24,12 @@ from model.examples import (
     piece_letters,
     target_cells,
 )
-from model.glm4v_moe import Glm4vMoe
 from model.losses import Look, attention_loss, looks
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
-from model.train import LETTERS as LETTERS_FILE
-from model.train import STATE, Progress, TrainConfig, Trainer, fit
+from model.train import Progress, fit
+from model.trainer import LETTERS as LETTERS_FILE
+from model.trainer import STATE, TrainConfig, Trainer
 
 SIZES = SmallConfig(hidden=64, layers=3, heads=4, kv_heads=2, experts=4, expert_width=32, vision_hidden=64, vision_depth=2)
 

@@ -1,0 +1,48 @@
+"""Made-up instructions that name what is to be typed: what most tasks with a field ask for, and learned from these soonest."""
+
+from __future__ import annotations
+
+import random
+
+from agent.prompts.compact import compact_text
+from evals.word_pages import training_word, word
+from model.examples import Question
+from tools import compact_actions
+from tools.base import Thousandths
+from tools.computer import Click, Type
+
+ACTIONS = compact_actions()
+
+
+def copying(rng: random.Random) -> Question:
+    """A made-up instruction that names what is to be typed, the clicks and texts up to one of its fields, and the text of that field."""
+    values = [_value(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
+    mark = rng.choice(('"', '"', "'", ""))
+    named = [f"{_field(rng)} {mark}{value}{mark}" for value in values]
+    before = f"{rng.choice(('Enter', 'Type', 'Write', 'Fill in', 'Search for'))} the" if rng.random() < 0.7 else _some(rng)
+    after = f"{rng.choice((' ', ', ')) if mark else '. '}{_some(rng)}" if rng.random() < 0.6 else ""
+    chosen, history = rng.randrange(len(values)), list[str]()
+    for value in values[: chosen + 1]:
+        history += [_somewhere(rng), ACTIONS.render(Type(text=value))]
+    return Question(compact_text(f"{before} {' and the '.join(named)}{after}.", history[:-1]), history[-1], tag="copy")
+
+
+def _some(rng: random.Random, most: int = 5) -> str:
+    return " ".join(word(rng, training_word) for _ in range(rng.randint(1, most)))
+
+
+def _field(rng: random.Random) -> str:
+    return rng.choice(("name", "username", "password", "city", "date", "text", "word")) if rng.random() < 0.5 else _some(rng, 1)
+
+
+def _value(rng: random.Random) -> str:
+    """One to three words, a date, a time, a name of a file, or digits."""
+    if rng.random() < 0.75:
+        return _some(rng, rng.choice((1, 1, 3)))
+    one, two, three = (rng.randint(0, 99) for _ in range(3))
+    made = (f"{one:02}/{two:02}/20{three:02}", f"{one % 12 + 1}:{two:02} PM", f"{one}-{two}", f".{_some(rng, 1)}", f"{_some(rng, 1)}.{one}")
+    return rng.choice(made)
+
+
+def _somewhere(rng: random.Random) -> str:
+    return ACTIONS.render(Click(point=Thousandths(rng.randint(0, 999), rng.randint(0, 999))))

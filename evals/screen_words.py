@@ -1,0 +1,98 @@
+"""What the words on a screen teach: where each stands, what stands at a place, and which of them an instruction means.
+
+Words are as labels have them: [text, [left, top, right, bottom], [column of each letter's centre]], in pixels of the screenshot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from agent.prompts.compact import find_text
+from evals.words import bare, held_out
+from model.examples import Question
+from model.labels import Rectangle, Word
+from tools import compact_actions
+from tools.base import Thousandths
+from tools.computer import Click, Type
+
+ACTIONS = compact_actions()
+
+
+def letters(words: Sequence[Any]) -> tuple[Word, ...]:
+    """Words as labels have them, as what can be read."""
+    return tuple(Word(text, tuple(columns), (box[1] + box[3]) / 2) for text, box, columns in words)
+
+
+def standing(text: str, words: Sequence[Any]) -> Word | None:
+    """Where a text of one or more words stands, on one line and once; None when it does not."""
+    parts, places = text.split(" "), list[Word]()
+    for start in range(len(words) - len(parts) + 1):
+        chosen = words[start : start + len(parts)]
+        if all(part and part in word and bare(part) == bare(word) for part, (word, _, _) in zip(parts, chosen, strict=True)):
+            columns, rows = list[float](), {round((box[1] + box[3]) / 2) for _, box, _ in chosen}
+            for part, (word, _, of_letters) in zip(parts, chosen, strict=True):
+                at = word.index(part)
+                columns += [*([columns[-1] + 4] if columns else []), *of_letters[at : at + len(part)]]  # 4: into the space
+            if max(rows) - min(rows) <= 2:
+                places.append(Word(text, tuple(columns), min(rows)))
+    return places[0] if len(places) == 1 else None
+
+
+def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> tuple[Question, ...]:
+    """`find "word"` for every word that stands on the screen once, `read [x,y]` for every fourth word that is not too long to be typed."""
+    found = list[Question]()
+    bares = [bare(text) for text, _, _ in words]
+    times = Counter(shown.lower() for shown in bares)
+    for number, (shown, (text, box, columns)) in enumerate(zip(bares, words, strict=True)):
+        place = Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
+        call = ACTIONS.render(place)
+        if len(shown) > 1 and times[shown.lower()] == 1:
+            found.append(Question(find_text(shown), call, (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown))
+        if number % 4 == 0 and 1 < len(shown) <= 16:
+            x, y = place.point.x, place.point.y
+            first = text.index(shown)
+            letter = Word(shown, tuple(columns[first : first + len(shown)]), (box[1] + box[3]) / 2)
+            found.append(Question(f"read [{x},{y}]", ACTIONS.render(Type(text=shown)), (), "read", letter))
+    return (*found, *_phrases(words, size))
+
+
+def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
+    """`find "two words"` for neighbours on a line, now and then."""
+    for (first, a, _), (second, b, _) in list(pairwise(words))[::3]:
+        beside = abs(a[1] - b[1]) < 3 and 0 < b[0] - a[2] < 12
+        if beside and not held_out(first) and not held_out(second):
+            box = a[0], min(a[1], b[1]), b[2], max(a[3], b[3])
+            place = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
+            call = ACTIONS.render(Click(point=Thousandths.of(place, size)))
+            asked = f"{first} {bare(second)}"
+            yield Question(find_text(asked), call, (box,), "phrase", sought=asked)
+
+
+def named(task: str, target: Rectangle, words: Sequence[Any]) -> str:
+    """What of an instruction names a target, as it stands there: the longest run of words that stands on the target too, or else in its
+    row."""
+    left, top, right, bottom = target
+    on = [text for text, (x, y, x2, y2), _ in words if x < right and x2 > left and top <= (y + y2) / 2 <= bottom]
+    row = [text for text, (_, y, _, y2), _ in words if top - 4 <= (y + y2) / 2 <= bottom + 4]
+    return _common_run(task.split(), on) or _common_run(task.split(), row)
+
+
+_SMALL = frozenset(("a", "an", "and", "by", "click", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with"))
+"""Words that name nothing, unless they are in quotes."""
+
+
+def _common_run(told: Sequence[str], shown: Sequence[str]) -> str:
+    """The longest run of words of an instruction that stands among others in the same order, whatever the signs around the words; no run of
+    small words alone."""
+    a, b = ([bare(word).lower() for word in words] for words in (told, shown))
+    best = range(0)
+    for start in range(len(a)):
+        for other in range(len(b)):
+            length = next((n for n, (x, y) in enumerate(zip(a[start:], b[other:], strict=False)) if x != y or not x), None)
+            run = range(start, start + (min(len(a) - start, len(b) - other) if length is None else length))
+            if len(run) > len(best) and any(a[i] not in _SMALL or told[i] != bare(told[i]) for i in run):
+                best = run
+    return " ".join(told[i] for i in best)
