@@ -29,7 +29,7 @@ from tools.computer import Click, Drag, Hover, Scroll, Type
 from tools.control import Done
 
 ACTIONS = compact_actions()
-COPIES = 0.5
+COPIES = 0.25
 """The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""
 
 
@@ -64,8 +64,8 @@ def examples(*folders: Path) -> Iterator[Example]:
     """An example for each step of the trajectories in some folders, and for each page of words.
 
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
-    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and every other
-    one has something to copy from a made-up instruction.
+    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and COPIES of
+    them have something to copy from a made-up instruction.
     Raises EvalError when a folder holds none, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
@@ -146,12 +146,12 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             sought = named(trajectory.task, targets[0], words) if targets else ""
             question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought)
-            after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}")) if once and targets else ()
+            after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}", sought)) if once and targets else ()
             yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words), task)
         history.append(call)
 
 
-def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str) -> Iterator[Question]:
+def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, sought: str) -> Iterator[Question]:
     """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
     rng = random.Random(seed)
     left, top, right, bottom = target
@@ -159,9 +159,8 @@ def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str) 
     yield Question(compact_text(task, [_click(hit, size)]), ACTIONS.render(Done()), tag="done")
     miss = rng.uniform(0, size[0]), rng.uniform(0, size[1])
     if not (left - 8 <= miss[0] <= right + 8 and top - 8 <= miss[1] <= bottom + 8):
-        yield Question(
-            compact_text(task, [_click(miss, size)]), _click(((left + right) / 2, (top + bottom) / 2), size), (target,), "missed"
-        )
+        meant = _click(((left + right) / 2, (top + bottom) / 2), size)
+        yield Question(compact_text(task, [_click(miss, size)]), meant, (target,), "missed", sought=sought)
 
 
 def _click(place: tuple[float, float], size: tuple[int, int]) -> str:
