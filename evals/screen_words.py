@@ -42,21 +42,33 @@ def standing(text: str, words: Sequence[Any]) -> Word | None:
 
 
 def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> tuple[Question, ...]:
-    """`find "word"` for every word that stands on the screen once, `read [x,y]` for every fourth word that is not too long to be typed."""
-    found = list[Question]()
+    """`find "word"` for every word that stands on the screen once, `find "two words"` for some neighbours, `read [x,y]` for every fourth
+    word that is not too long to be typed."""
+    return (*finds(words, size, tag), *_reads(words, size), *_phrases(words, size))
+
+
+def finds(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> list[Question]:
+    """`find "word"` for every one of these words that is among them once; of a word kept from training, with the tag "unseen"."""
     bares = [bare(text) for text, _, _ in words]
     times = Counter(shown.lower() for shown in bares)
-    for number, (shown, (text, box, columns)) in enumerate(zip(bares, words, strict=True)):
-        place = Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
-        call = ACTIONS.render(place)
-        if len(shown) > 1 and times[shown.lower()] == 1:
-            found.append(Question(find_text(shown), call, (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown))
-        if number % 4 == 0 and 1 < len(shown) <= 16:
-            x, y = place.point.x, place.point.y
+    return [
+        Question(find_text(shown), ACTIONS.render(_centre(box, size)), (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown)
+        for shown, (_, box, _) in zip(bares, words, strict=True)
+        if len(shown) > 1 and times[shown.lower()] == 1
+    ]
+
+
+def _reads(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
+    for text, box, columns in words[::4]:
+        shown, point = bare(text), _centre(box, size).point
+        if 1 < len(shown) <= 16:
             first = text.index(shown)
             letter = Word(shown, tuple(columns[first : first + len(shown)]), (box[1] + box[3]) / 2)
-            found.append(Question(f"read [{x},{y}]", ACTIONS.render(Type(text=shown)), (), "read", letter))
-    return (*found, *_phrases(words, size))
+            yield Question(f"read [{point.x},{point.y}]", ACTIONS.render(Type(text=shown)), (), "read", letter)
+
+
+def _centre(box: Sequence[float], size: tuple[int, int]) -> Click:
+    return Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
 
 
 def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
@@ -64,11 +76,8 @@ def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
     for (first, a, _), (second, b, _) in list(pairwise(words))[::3]:
         beside = abs(a[1] - b[1]) < 3 and 0 < b[0] - a[2] < 12
         if beside and not held_out(first) and not held_out(second):
-            box = a[0], min(a[1], b[1]), b[2], max(a[3], b[3])
-            place = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
-            call = ACTIONS.render(Click(point=Thousandths.of(place, size)))
-            asked = f"{first} {bare(second)}"
-            yield Question(find_text(asked), call, (box,), "phrase", sought=asked)
+            box, asked = (a[0], min(a[1], b[1]), b[2], max(a[3], b[3])), f"{first} {bare(second)}"
+            yield Question(find_text(asked), ACTIONS.render(_centre(box, size)), (box,), "phrase", sought=asked)
 
 
 def named(task: str, target: Rectangle, words: Sequence[Any]) -> str:

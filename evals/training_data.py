@@ -14,11 +14,11 @@ from agent.prompts.base import make_prompt
 from agent.prompts.compact import CompactPrompt, compact_text, find_text
 from agent.trajectory import Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
-from evals.copying import copying
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
-from evals.screen_words import letters, named, readings, standing
+from evals.instructions import clicking, copying
+from evals.screen_words import finds, letters, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
 from model.examples import Example, Lesson, Question
@@ -29,6 +29,8 @@ from tools.computer import Click, Drag, Hover, Scroll, Type
 from tools.control import Done
 
 ACTIONS = compact_actions()
+BAR = 75
+"""Pixels at the top of a MiniWoB++ screenshot, where the instruction stands: it means its words where they stand below."""
 COPIES = 0.25
 """The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""
 
@@ -65,7 +67,7 @@ def examples(*folders: Path) -> Iterator[Example]:
 
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
     those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and COPIES of
-    them have something to copy from a made-up instruction.
+    them have something to copy from a made-up instruction; others name what is to be clicked.
     Raises EvalError when a folder holds none, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
@@ -88,7 +90,8 @@ def _recorded(data: Path) -> Iterator[Example]:
         for line in file.read_text().splitlines():
             page = json.loads(line)
             found = True
-            asked = readings(page["words"], PIXELS, "find on pages")
+            told = _told(finds(page["words"], PIXELS), page["seed"])
+            asked = (*readings(page["words"], PIXELS, "find on pages"), *told)
             yield Example(file.parent / f"{page['seed']}.png", (), asked, letters(page["words"]))
     if not found:
         raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
@@ -147,8 +150,17 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             sought = named(trajectory.task, targets[0], words) if targets else ""
             question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought)
             after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}", sought)) if once and targets else ()
-            yield Example(folder / f"{step.index:03d}.png", (question, *after), readings(words, size), letters(words), task)
+            told = _told(finds([word for word in words if word[1][1] >= BAR], size), f"{folder.name}{step.index}")
+            asked = (*readings(words, size), *told)
+            yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)
         history.append(call)
+
+
+def _told(found: Sequence[Question], seed: int | str) -> Iterator[Question]:
+    """Made-up instructions to click some of what is found, one for every second word of those that training may ask for, eight at most."""
+    rng, asked = random.Random(seed), [question for question in found if question.tag != "unseen"]
+    for _ in range(min(8, (len(asked) + 1) // 2)):
+        yield clicking(rng, asked)
 
 
 def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, sought: str) -> Iterator[Question]:

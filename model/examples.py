@@ -7,6 +7,7 @@ After one image stand several questions, each with its reply; every question see
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -204,8 +205,10 @@ class BatchBuilder:
         """The indices of the pieces that spell what is sought, and the letters they spell; none where it does not stand in the text."""
         tokens, asked = self._tokens(question)
         pieces = [self.tokens.decode([token]) for token in tokens[:asked]] if question.sought else []
-        if (start := "".join(pieces).find(question.sought)) < 0:
+        found = re.search(rf"(?<!\w){re.escape(question.sought)}(?!\w)", "".join(pieces))
+        if found is None or not question.sought:
             return [], set()
+        start = found.start()
         ends = accumulate(map(len, pieces))
         inside = [i for i, end in enumerate(ends) if start < end <= start + len(question.sought) and piece_letters(pieces[i])]
         return inside, {label for i in inside for label in piece_letters(pieces[i])}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from evals.base import EvalError
-from evals.copying import copying
 from evals.demonstrations import TEST_SEEDS, Strays, record_all
-from evals.screen_words import named, standing
+from evals.instructions import clicking, copying
+from evals.screen_words import finds, named, standing
 from evals.training_data import examples, provenance, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
@@ -66,6 +66,24 @@ def test_what_is_to_be_copied_stands_in_the_instruction_and_has_not_been_typed_y
         assert text in instruction or instruction.endswith("...")
         assert len(history) % 2 == 1
         assert history[-1].startswith("left_click(")
+
+
+def test_a_made_up_instruction_asks_for_the_first_of_its_words_that_was_not_clicked_yet() -> None:
+    rng, words = random.Random(5), [[text, (10 * i, 10, 10 * i + 8, 20), ()] for i, text in enumerate(("Oak", "(elm)", "ash", "fir,"))]
+    found = finds(words, (100, 100))
+    by_reply = {question.reply: question for question in found}
+    lengths = set()
+    for _ in range(200):
+        question = clicking(rng, found)
+        task, *history = question.text.split("\n")
+        before = [by_reply[call].sought for call in history]
+        wanted = by_reply[question.reply].sought
+        assert bare(question.sought) == wanted
+        places = [task.index(word) for word in (*before, question.sought)]
+        assert places == sorted(places)
+        assert question.targets == by_reply[question.reply].targets
+        lengths.add(len(history))
+    assert lengths == {0, 1, 2, 3}
 
 
 def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_once() -> None:

@@ -1,8 +1,12 @@
-"""Made-up instructions that name what is to be typed: what most tasks with a field ask for, and learned from these soonest."""
+"""Made-up instructions: to type what they name, to click what stands on the screen, one after the other.
+
+Real tasks ask for this in a few hundred wordings; these, of random words, teach to find the names in any.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from agent.prompts.compact import compact_text
 from evals.word_pages import training_word, word
@@ -25,6 +29,25 @@ def copying(rng: random.Random) -> Question:
     for value in values[: chosen + 1]:
         history += [_somewhere(rng), ACTIONS.render(Type(text=value))]
     return Question(compact_text(f"{before} {' and the '.join(named)}{after}.", history[:-1]), history[-1], tag="copy")
+
+
+_ASKED = ("Click", "Click on", "Press", "Select", "Choose", "Open", "Find", "Tick", "Switch to", "Find and click on")
+_CONTROL = ("", "", "the button ", "the link ", "the tab ", "the item named ", "the box ", "the ", "on ")
+_AND = ("", "", " button", " link", " and click Submit", " and press the button", " tab", " folder")
+
+
+def clicking(rng: random.Random, found: Sequence[Question]) -> Question:
+    """A made-up instruction that names one to four of the words that `found` asks for, clicks on the first of them or none, and the
+    click on the next."""
+    chosen = rng.sample(found, min(len(found), rng.choice((1, 1, 1, 2, 3, 4))))
+    mark = rng.choice(('"', '"', '"', "'", ""))
+    named = [f"{mark}{one.sought}{mark}" for one in chosen]
+    before = f"{rng.choice(_ASKED)} {rng.choice(_CONTROL)}" if rng.random() < 0.7 or not mark else f"{_some(rng)} "
+    after = rng.choice(_AND) if rng.random() < 0.7 or not mark else f"{rng.choice((' ', ', '))}{_some(rng)}"
+    clicked = rng.randrange(len(chosen))
+    joined = rng.choice((", ", ", ", " and ", ", then click ")).join(named)
+    history, wanted = [one.reply for one in chosen[:clicked]], chosen[clicked]
+    return Question(compact_text(f"{before}{joined}{after}.", history), wanted.reply, wanted.targets, "told", sought=named[clicked])
 
 
 def _some(rng: random.Random, most: int = 5) -> str:
