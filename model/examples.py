@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.base import GenerationConfig, Message, ModelError
-from model.labels import Rectangle, Word, allowed_thousandths, glyph_labels, letter_labels, piece_letters, target_cells
+from model.labels import Rectangle, Word, allowed_thousandths, glyph_labels, half_cells, letter_labels, piece_letters, target_cells
 from model.layout import mrope_positions
 from model.small import coordinate_tokens
 from model.tokens import IMAGE, USER, Tokens, assemble
@@ -67,13 +67,15 @@ class Lesson:
 
 @dataclass(slots=True)
 class PointLabel:
-    """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target."""
+    """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target, and
+    those of which it covers the upper and the lower half."""
 
     row: int
     index: int
     x: tuple[int, int]
     y: tuple[int, int]
     cells: list[int]
+    halves: tuple[list[int], list[int]]
     target: Rectangle
     tag: str
 
@@ -96,7 +98,7 @@ class Batch:
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
     sought: list[tuple[int, int, list[int], set[int]]] = field(default_factory=list)
     # (row, index of the token before, indices of the pieces that name what is to be found there, their letters and pairs)
-    letters: list[tuple[int, int, int]] = field(default_factory=list)  # (row, cell, letter or pair)
+    letters: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, cell, upper or lower half of it, letter or pair)
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
     repeated: list[tuple[int, int]] = field(default_factory=list)  # (row, index) of the tokens of a question that are to be typed
@@ -192,8 +194,8 @@ class BatchBuilder:
                 target = left.pop()
                 x = allowed_thousandths(target[0], target[2], batch.size[0])
                 y = allowed_thousandths(target[1], target[3], batch.size[1])
-                cells = target_cells(target, columns, rows)
-                batch.points.append(PointLabel(row, at + i - 1, x, y, cells, target, question.tag))
+                cells, halves = target_cells(target, columns, rows), half_cells(target, columns, rows)
+                batch.points.append(PointLabel(row, at + i - 1, x, y, cells, halves, target, question.tag))
                 if named and len(left) == len(question.targets) - 1:
                     batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]

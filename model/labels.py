@@ -38,15 +38,15 @@ def piece_letters(text: str) -> set[int]:
     return pairs | capitals | {code for code in codes if code < PAIRS_FROM}
 
 
-def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int]]:
-    """The letters (of LETTERS), pairs of neighbours and capitals of the words of which a letter has its centre in a cell of the image:
-    pairs (cell, label). Of the whole word, so that each cell tells which words it is a part of."""
+def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[int, int, int]]:
+    """The letters (of LETTERS), pairs of neighbours and capitals of the words of which a letter has its centre in the upper half (0) or the
+    lower half (1) of a cell of the image: (cell, half, label). Of the whole word, so that each cell tells which words it is a part of."""
     labels = set()
     for word in words:
-        row, spelled = int(word.row / _CELL), piece_letters(word.text)
+        row, spelled = int(word.row / _PATCH), piece_letters(word.text)
         for column in {int(x / _CELL) for x in word.columns if x >= 0}:
-            if 0 <= row < rows and column < columns:
-                labels |= {(row * columns + column, label) for label in spelled}
+            if 0 <= row < 2 * rows and column < columns:
+                labels |= {(row // 2 * columns + column, row % 2, label) for label in spelled}
     return labels
 
 
@@ -66,15 +66,29 @@ def glyph_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[in
 
 def target_cells(target: Rectangle, columns: int, rows: int, least: float = 4.5) -> list[int]:
     """The image cells a rectangle covers by at least `least` pixels both ways, or else the one under its centre."""
-    left, top, right, bottom = target
+    return [row * columns + column for row, column in _covered(target, (columns, rows), _CELL, (least, least))]
+
+
+def half_cells(target: Rectangle, columns: int, rows: int) -> tuple[list[int], list[int]]:
+    """The image cells of which a rectangle fills most of the upper half's height, and those of which it fills the lower half's; of one that
+    fills none, the half that holds its centre."""
+    covered = _covered(target, (columns, 2 * rows), _PATCH, (4.5, 10))
+    upper, lower = ([row // 2 * columns + column for row, column in covered if row % 2 == half] for half in (0, 1))
+    return upper, lower
+
+
+def _covered(target: Rectangle, grid: tuple[int, int], height: int, least: tuple[float, float]) -> list[tuple[int, int]]:
+    """Row and column of the cells of such a height, in so many columns and rows, that a rectangle covers by at least so many pixels across
+    and down, or else of the one under its centre."""
+    (left, top, right, bottom), (columns, rows) = target, grid
     cells = [
-        row * columns + column
-        for row in range(max(0, int(top / _CELL)), min(rows, int(bottom / _CELL) + 1))
+        (row, column)
+        for row in range(max(0, int(top / height)), min(rows, int(bottom / height) + 1))
         for column in range(max(0, int(left / _CELL)), min(columns, int(right / _CELL) + 1))
-        if min(right, (column + 1) * _CELL) - max(left, column * _CELL) > least
-        and min(bottom, (row + 1) * _CELL) - max(top, row * _CELL) > least
+        if min(right, (column + 1) * _CELL) - max(left, column * _CELL) > least[0]
+        and min(bottom, (row + 1) * height) - max(top, row * height) > least[1]
     ]
-    centre = min(rows - 1, int((top + bottom) / 2 / _CELL)) * columns + min(columns - 1, int((left + right) / 2 / _CELL))
+    centre = min(rows - 1, max(0, int((top + bottom) / 2 / height))), min(columns - 1, max(0, int((left + right) / 2 / _CELL)))
     return cells or [centre]
 
 

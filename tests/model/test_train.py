@@ -20,11 +20,12 @@ from model.labels import (
     Word,
     allowed_thousandths,
     glyph_labels,
+    half_cells,
     letter_labels,
     piece_letters,
     target_cells,
 )
-from model.losses import Look, attention_loss, looks
+from model.losses import Look, PlaceHead, attention_loss, looks
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
 from model.train import Progress, fit
@@ -169,7 +170,7 @@ def test_the_first_minutes_train_the_tower_alone(tmp_path: Path) -> None:
     made = examples(tmp_path, 6)
     trainer = Trainer.fresh((made, made), TrainConfig(batch=2, reading_minutes=1), SIZES)
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}
-    assert set(trainer.train_step()) == {"glyphs", "letters", "spelling"}
+    assert set(trainer.train_step()) == {"glyphs", "letters", "places", "spelling"}
     moved = {name for name, value in trainer.model.named_parameters() if not torch.equal(value, before[name])}
     assert moved
     assert all("visual" in name or "embed_tokens" in name for name in moved)
@@ -228,12 +229,22 @@ def test_targets_of_any_place_and_size_have_a_thousandth_and_a_cell() -> None:
     assert target_cells((10, 0, 50, 27), 4, 3) == [0, 1]
 
 
+def test_a_target_fills_the_halves_of_cells_that_it_covers_or_the_one_under_its_centre() -> None:
+    assert half_cells((0, 0, 28, 14), 4, 3) == ([0], [])
+    assert half_cells((0, 2, 28, 26), 4, 3) == ([0], [0])
+    assert half_cells((0, 5, 28, 26), 4, 3) == ([], [0])
+    assert half_cells((20, 0, 60, 50), 4, 3) == ([0, 1, 4, 5], [0, 1])
+    assert half_cells((30, 20, 32, 22), 4, 3) == ([], [1])
+    assert half_cells((90, 80, 400, 400), 4, 3) == ([], [11])
+
+
 def test_every_cell_that_holds_a_letter_of_a_word_tells_the_whole_word() -> None:
-    words = [Word("Ab", (27.0, 29.0), 5.0), Word("9", (3.0,), 5.0), Word("off", (-9.0, 300.0, 310.0), 5.0)]
+    words = [Word("Ab", (27.0, 29.0), 5.0), Word("9", (3.0,), 15.0), Word("off", (-9.0, 300.0, 310.0), 5.0)]
     labels = letter_labels(words, 4, 3)
-    assert {label for cell, label in labels if cell == 1} == piece_letters("Ab")
-    assert {label for cell, label in labels if cell == 0} == piece_letters("Ab") | piece_letters("9")
-    assert {cell for cell, _ in labels} == {0, 1}
+    assert labels == {
+        *((cell, 0, label) for cell in (0, 1) for label in piece_letters("Ab")),
+        *((0, 1, label) for label in piece_letters("9")),
+    }
 
 
 def test_where_a_place_is_decided_two_layers_are_taught_to_look_at_every_piece_that_names_it(tmp_path: Path) -> None:
@@ -251,6 +262,27 @@ def test_where_a_place_is_decided_two_layers_are_taught_to_look_at_every_piece_t
     assert {index for _, index, *_ in batch.sought} >= {batch.points[0].index, batch.points[0].index + 1}
     taught = [(layer, found) for name, layer, found in looks(batch, 5) if name == "named"]
     assert [(layer, len(found), {look.head for look in found}) for layer, found in taught] == [(0, 4, {2}), (1, 4, {2})]
+
+
+def test_where_y_is_decided_a_head_looks_at_each_half_of_a_cell_and_away_when_nothing_is_there(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image
+    question = Question("Click it.", "left_click(start_box='[120,300]')", ((30.0, 0.0, 50.0, 14.0),))
+    made = [Example(image, (question,))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    batch = trainer.builder.build(made, random.Random(0))
+    (point,) = batch.points
+    for layer in (2, 3):
+        ((found,),) = [[taught for name, at, taught in looks(batch, 5) if name == "halves" and at == layer]]
+        upper, lower = found
+        assert (upper.head, upper.index, list(upper.keys)) == (3, point.index + 1, [batch.image_start + 1])
+        assert (lower.head, lower.index, list(lower.keys)) == (0, point.index + 1, [batch.image_start - 1])
+
+
+def test_what_a_cell_says_of_its_place_tells_all_places_apart() -> None:
+    codes = PlaceHead.codes(9, 12)
+    apart = torch.cdist(codes, codes) + 10 * torch.eye(9 * 12)
+    assert codes.shape == (9 * 12, 16)
+    assert apart.min() > 0.5
 
 
 def test_attention_that_is_to_be_spread_is_best_when_it_is_even() -> None:
