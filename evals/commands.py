@@ -112,9 +112,11 @@ def train(
         compiled=compiled and can_compile(),
     )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
-    fit(split(list(examples(*data))), out, config, lambda progress: print(progress_line(progress), flush=True), about(data), began)
+    found = split(list(examples(*data)))
     earlier = [folder for folder in (began, out) if folder is not None and (folder / DATASET).exists()]
-    (out / DATASET).write_text(json.dumps(provenance([*earlier, *data])) + "\n")  # what a checkpoint was trained on goes with it
+    out.mkdir(parents=True, exist_ok=True)
+    (out / DATASET).write_text(json.dumps(provenance([*earlier, *data])) + "\n")  # what a checkpoint is trained on goes with it
+    fit(found, out, config, lambda progress: print(progress_line(progress), flush=True), about(data), began)
 
 
 def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **placement: Any) -> None:
