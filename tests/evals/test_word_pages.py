@@ -49,8 +49,9 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     assert len(train) + len(held) == 64
     assert held, "some pages are held out"
     asked = [q for example in train for q in example.readings]
-    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent"}
-    assert all(len(q.targets) == (q.tag in ("find on pages", "phrase")) for q in asked)
+    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent", "told"}
+    assert all(len(q.targets) == (q.tag in ("find on pages", "phrase", "told")) for q in asked)
+    assert not any(held_out(q.sought) for q in asked if q.tag in ("find on pages", "told"))
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
     assert {q.tag for example in train for q in example.questions} == {"copy"}
     for example in train:
