@@ -61,7 +61,7 @@ def command(pid: int) -> bytes:
         return b""
 
 
-def gone(pids: list[int], seconds: float = 10.0) -> bool:
+def gone(pids: list[int], seconds: float = 30.0) -> bool:
     end = time.monotonic() + seconds
     while any(command(pid) for pid in pids):
         if time.monotonic() > end:
