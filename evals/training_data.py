@@ -18,7 +18,7 @@ from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
-from evals.screen_words import finds, letters, named, readings, standing
+from evals.screen_words import centre, finds, letters, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
 from model.examples import Example, Lesson, Question
@@ -74,7 +74,7 @@ def examples(*folders: Path) -> Iterator[Example]:
     for example in (example for folder in folders for example in _recorded(folder)):
         here = {bare(word.text) for word in example.words}
         absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 6)) if word not in here]
-        elsewhere = [*elsewhere, *(word for word in here if len(word) > 1 and not held_out(word))][-400:]
+        elsewhere = [*elsewhere, *sorted(word for word in here if len(word) > 1 and not held_out(word))][-400:]
         negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent", sought=shown) for shown in absent if here)
         copy = (copying(rng),) if rng.random() < COPIES else ()
         yield replace(example, questions=(*example.questions, *copy), readings=(*example.readings, *negative))
@@ -171,7 +171,7 @@ def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, 
     yield Question(compact_text(task, [_click(hit, size)]), ACTIONS.render(Done()), tag="done")
     miss = rng.uniform(0, size[0]), rng.uniform(0, size[1])
     if not (left - 8 <= miss[0] <= right + 8 and top - 8 <= miss[1] <= bottom + 8):
-        meant = _click(((left + right) / 2, (top + bottom) / 2), size)
+        meant = ACTIONS.render(centre(target, size))
         yield Question(compact_text(task, [_click(miss, size)]), meant, (target,), "missed", sought=sought)
 
 

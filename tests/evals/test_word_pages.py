@@ -1,7 +1,10 @@
 """Pages of words: made from seeds, every word where it is said to be, and some words kept from training."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +60,18 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     for example in train:
         here = {bare(seen.text) for seen in example.words}
         assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
+
+
+def test_the_same_data_is_the_same_examples_in_every_process(tmp_path: Path) -> None:
+    record_all("words", tmp_path, (), range(TEST_SEEDS, TEST_SEEDS + 8), Strays(), workers=1, tell=print)
+    code = "import sys, pathlib; from evals.training_data import examples; print(list(examples(pathlib.Path(sys.argv[1]))))"
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1] != b""
 
 
 def test_what_is_to_be_copied_stands_in_the_instruction_and_has_not_been_typed_yet() -> None:
@@ -128,3 +143,5 @@ def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_pa
 def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
         record_all("words", tmp_path, (), [TEST_SEEDS - 1], Strays(), workers=1, tell=print)
+    with pytest.raises(EvalError, match="leave --student out"):
+        record_all("words", tmp_path, (), [TEST_SEEDS], Strays(1.0, "tiny"), workers=1, tell=print)
