@@ -28,11 +28,11 @@ WARM_UP = 3
 
 
 def _forward(query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]  # torch leaves its formulas unannotated
 
 
 def _backward(grad: Any, query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
-    return int(sdpa_backward_flop_count(grad, query, key, value))  # type: ignore[no-untyped-call]
+    return int(sdpa_backward_flop_count(grad, query, key, value))  # type: ignore[no-untyped-call]  # the same
 
 
 ATTENTION = {

@@ -21,7 +21,7 @@ from agent.policy import Limits
 from agent.prompts.compact import CompactPrompt
 from evals.base import Benchmark, EvalError, Task, format_seeds, make_benchmark
 from evals.oracles import ORACLES
-from evals.oracles.base import Label, Oracle
+from evals.oracles.base import STUDENT_STEPS, Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from evals.recipe import load
 from evals.word_pages import PAGES, record_pages
@@ -57,6 +57,8 @@ def record_all(
     Raises EvalError as `record` does, ModelError when the student cannot be loaded.
     """
     _refuse_test_seeds(seeds)
+    if name == WORDS and strays.student:
+        raise EvalError("There is nothing to do on pages of words, so no student can begin them: leave --student out.")
     shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -116,7 +118,7 @@ def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float, s
         assert env.script is not None
         oracle = Oracle(env, env.script, f"{task.id}-{task.seed}", stray, words=True, student=student)
         instruction = benchmark.instruction(task, env)
-        limits = Limits(max_steps=(3 if student else 1) + (task.max_steps or 10))  # more for a stray beginning
+        limits = Limits(max_steps=(STUDENT_STEPS if student else 1) + (task.max_steps or 10))  # more for a stray beginning
         trajectory = Agent(oracle, env, prompt=CompactPrompt(), limits=limits).run(instruction, out=folder)
         score = benchmark.score(task, trajectory, env)
     labels: list[Label | None] = [*oracle.labels] if score.success else [None] * len(trajectory.steps)

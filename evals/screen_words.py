@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from agent.prompts.compact import find_text
@@ -52,7 +52,7 @@ def finds(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> lis
     bares = [bare(text) for text, _, _ in words]
     times = Counter(shown.lower() for shown in bares)
     return [
-        Question(find_text(shown), ACTIONS.render(_centre(box, size)), (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown)
+        Question(find_text(shown), ACTIONS.render(centre(box, size)), (tuple(box),), "unseen" if held_out(shown) else tag, sought=shown)
         for shown, (_, box, _) in zip(bares, words, strict=True)
         if len(shown) > 1 and times[shown.lower()] == 1
     ]
@@ -60,14 +60,15 @@ def finds(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> lis
 
 def _reads(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
     for text, box, columns in words[::4]:
-        shown, point = bare(text), _centre(box, size).point
+        shown, point = bare(text), centre(box, size).point
         if 1 < len(shown) <= 16:
             first = text.index(shown)
             letter = Word(shown, tuple(columns[first : first + len(shown)]), (box[1] + box[3]) / 2)
             yield Question(f"read [{point.x},{point.y}]", ACTIONS.render(Type(text=shown)), (), "read", letter)
 
 
-def _centre(box: Sequence[float], size: tuple[int, int]) -> Click:
+def centre(box: Sequence[float], size: tuple[int, int]) -> Click:
+    """The click in the middle of a box on a screenshot of a size."""
     return Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
 
 
@@ -77,7 +78,7 @@ def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
         beside = abs(a[1] - b[1]) < 3 and 0 < b[0] - a[2] < 12
         if beside and not held_out(first) and not held_out(second):
             box, asked = (a[0], min(a[1], b[1]), b[2], max(a[3], b[3])), f"{first} {bare(second)}"
-            yield Question(find_text(asked), ACTIONS.render(_centre(box, size)), (box,), "phrase", sought=asked)
+            yield Question(find_text(asked), ACTIONS.render(centre(box, size)), (box,), "phrase", sought=asked)
 
 
 def named(task: str, target: Rectangle, words: Sequence[Any]) -> str:
@@ -100,8 +101,8 @@ def _common_run(told: Sequence[str], shown: Sequence[str]) -> str:
     best = range(0)
     for start in range(len(a)):
         for other in range(len(b)):
-            length = next((n for n, (x, y) in enumerate(zip(a[start:], b[other:], strict=False)) if x != y or not x), None)
-            run = range(start, start + (min(len(a) - start, len(b) - other) if length is None else length))
+            same = takewhile(lambda pair: pair[0] == pair[1] != "", zip(a[start:], b[other:], strict=False))
+            run = range(start, start + len(list(same)))
             if len(run) > len(best) and any(a[i] not in _SMALL or told[i] != bare(told[i]) for i in run):
                 best = run
     return " ".join(told[i] for i in best)

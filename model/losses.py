@@ -196,7 +196,8 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
 
 
 def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tensor:
-    """The same as `letter_loss` for what the attention of layers 1 and 2 is given where a point is decided: letters that it is to find."""
+    """The same as `letter_loss` for what the attention of layers 1 and 2 is given where a reply and its first point are
+    decided: the letters of what is to be found."""
     rows, index = torch.tensor([(row, index) for row, index, _, _ in batch.sought]).T
     wanted = torch.zeros(len(batch.sought), 2, LETTER_LABELS)
     for at, (_, _, _, labels) in enumerate(batch.sought):

@@ -29,7 +29,7 @@ from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.loading import Placement, load_weights
 from model.losses import WEIGHTS, Look, ReadingHeads, action_losses, glyphs_named, looks, places, reading_losses
 from model.pointing import smooth
-from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, save_checkpoint, wrap_tokenizer
+from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, empty_model, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
@@ -228,9 +228,7 @@ class Trainer:
             raise ModelError(
                 f"{out / STATE} is damaged ({str(error).splitlines()[0]}): delete it to begin anew, or name another --out."
             ) from error
-        model: Any = Glm4vMoeForConditionalGeneration._from_config(  # type: ignore[no-untyped-call]
-            Glm4vMoeConfig(**json.loads(state["config"])), dtype=torch.float32
-        )
+        model = empty_model(Glm4vMoeConfig(**json.loads(state["config"])))
         trainer = cls(examples, config, model, wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
         trainer.model.load_state_dict(state["model"])
         trainer.heads.load_state_dict(state["heads"])

@@ -27,6 +27,8 @@ Actions = Iterator[Tool]
 _SIZE = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
 _NOTCH = 100
 """CSS pixels that one notch of the wheel scrolls."""
+STUDENT_STEPS = 3
+"""So many actions of a student at most come before those of the expert."""
 _SCROLLS = 8
 """An element that so many turns of the wheel do not bring into view is not there."""
 
@@ -200,7 +202,7 @@ class Label:
 class Oracle:
     """Goes through a page by its script, and says that it is done if it is asked once more.
 
-    stray: the probability that it does not begin by itself: with a click on a bare place first, or with up to three actions of a `student`,
+    stray: the probability that it does not begin by itself: with a click on a bare place first, or with actions of a `student`, a few,
     as long as it does not say that it is done; from there the script goes on (DAgger's states, arXiv 1011.0686). labels: one for each step.
     """
 
@@ -220,7 +222,7 @@ class Oracle:
         self.env, self.actions, self.labels = env, compact_actions(), list[Label]()
         self._page, self._rng, self._words, self._student = Page(env), random.Random(seed), words, student
         stays = self._rng.random() >= stray
-        self._strays, self._plan = 0 if stays else self._rng.randint(1, 3) if student else 1, script(self._page)
+        self._strays, self._plan = 0 if stays else self._rng.randint(1, STUDENT_STEPS) if student else 1, script(self._page)
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """Raises ModelError when the page is not what the script knows."""
