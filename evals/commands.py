@@ -75,6 +75,8 @@ def train(
     minutes: Annotated[float, typer.Option(min=0, help="How long to train, over all sittings.")] = 60.0,
     rate: Annotated[float | None, typer.Option(min=0, help="Peak learning rate; default 1e-3, with --lora 2e-4.")] = None,
     reading_minutes: Annotated[float, typer.Option(min=0, help="The first of them train the vision tower alone to name letters.")] = 0.0,
+    deepen: Annotated[int, typer.Option(min=0, help="With --from: put so many new layers in front of the text model's.")] = 0,
+    often: Annotated[str, typer.Option(help="Tasks, with commas, that are drawn four times as often as others.")] = "",
     save_minutes: Annotated[float, typer.Option(min=0.1, help="Between checkpoints, each with a validation.")] = 5.0,
     seed: int = 0,
     compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Use torch.compile where there is a C++ compiler.")] = True,
@@ -87,6 +89,7 @@ def train(
     """Train a small Glm4vMoe on demonstrations, every twentieth seed held out to validate on; or adapters for a large one."""
     import json
 
+    from evals.base import parse_names
     from evals.demonstrations import DATASET
     from evals.report import progress_line
     from evals.training_data import about, examples, provenance, split
@@ -109,7 +112,8 @@ def train(
         return
     config = TrainConfig(
         minutes=minutes, reading_minutes=reading_minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed,
-        compiled=compiled and can_compile(),
+        compiled=compiled and can_compile(), deepen=deepen,
+        often=parse_names(often),
     )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
     found = split(list(examples(*data)))

@@ -9,11 +9,13 @@ import random
 from collections.abc import Sequence
 
 from agent.prompts.compact import compact_text
+from evals.screen_words import hit, miss
 from evals.word_pages import training_word, word
 from model.examples import Question
 from tools import compact_actions
 from tools.base import Thousandths
 from tools.computer import Click, Type
+from tools.control import Done
 
 ACTIONS = compact_actions()
 
@@ -33,21 +35,30 @@ def copying(rng: random.Random) -> Question:
 
 _ASKED = ("Click", "Click on", "Press", "Select", "Choose", "Open", "Find", "Tick", "Switch to", "Find and click on")
 _CONTROL = ("", "", "the button ", "the link ", "the tab ", "the item named ", "the box ", "the ", "on ")
-_AND = ("", "", " button", " link", " and click Submit", " and press the button", " tab", " folder")
+_MORE = " and click Submit", " and press the button"
+_AND = ("", "", " button", " link", *_MORE, " tab", " folder")
+MISSES = 0.25
+"""The share of made-up instructions with a click that missed."""
 
 
-def clicking(rng: random.Random, found: Sequence[Question]) -> Question:
-    """A made-up instruction that names one to four of the words that `found` asks for, clicks on the first of them or none, and the
-    click on the next."""
+def clicking(rng: random.Random, found: Sequence[Question], size: tuple[int, int]) -> Question:
+    """A made-up instruction that names one to four of the words that `found` asks for, clicks on the first of them, on none or on all, now
+    and then one that missed the next, and the click on the next, or that it is done. size: of the screenshot, pixels."""
     chosen = rng.sample(found, min(len(found), rng.choice((1, 1, 1, 2, 3, 4))))
     mark = rng.choice(('"', '"', '"', "'", ""))
     named = [f"{mark}{one.sought}{mark}" for one in chosen]
     before = f"{rng.choice(_ASKED)} {rng.choice(_CONTROL)}" if rng.random() < 0.7 or not mark else f"{_some(rng)} "
     after = rng.choice(_AND) if rng.random() < 0.7 or not mark else f"{rng.choice((' ', ', '))}{_some(rng)}"
-    clicked = rng.randrange(len(chosen))
-    joined = rng.choice((", ", ", ", " and ", ", then click ")).join(named)
-    history, wanted = [one.reply for one in chosen[:clicked]], chosen[clicked]
-    return Question(compact_text(f"{before}{joined}{after}.", history), wanted.reply, wanted.targets, "told", sought=named[clicked])
+    task = f"{before}{rng.choice((', ', ', ', ' and ', ', then click ')).join(named)}{after}."
+    clicked = rng.randrange(len(chosen) + (after not in _MORE))
+    history = [hit(rng, one.targets[0], size) for one in chosen[:clicked]]
+    past = [one.sought for one in chosen[:clicked]]
+    if clicked == len(chosen):
+        return Question(compact_text(task, history), ACTIONS.render(Done()), (), "over", past=tuple(past))
+    wanted, others = chosen[clicked], [one.targets[0] for one in found]
+    if rng.random() < MISSES and (missed := miss(rng, [one.targets[0] for one in chosen], size, others)):
+        history, past = [*history, missed], [*past, ""]
+    return Question(compact_text(task, history), wanted.reply, wanted.targets, "told", sought=named[clicked], past=tuple(past))
 
 
 def _some(rng: random.Random, most: int = 5) -> str:

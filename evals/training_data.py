@@ -18,7 +18,7 @@ from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
-from evals.screen_words import centre, finds, letters, named, readings, standing
+from evals.screen_words import centre, finds, hit, letters, miss, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
 from model.examples import Example, Lesson, Question
@@ -90,7 +90,7 @@ def _recorded(data: Path) -> Iterator[Example]:
         for line in file.read_text().splitlines():
             page = json.loads(line)
             found = True
-            told = _told(finds(page["words"], PIXELS), page["seed"])
+            told = _told(finds(page["words"], PIXELS), page["seed"], PIXELS)
             asked = (*readings(page["words"], PIXELS, "find on pages"), *told)
             yield Example(file.parent / f"{page['seed']}.png", (), asked, letters(page["words"]))
     if not found:
@@ -140,53 +140,49 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
         return
     task, trajectory, labels = taught
     once = sum(label is not None and label.get("kind") not in (None, "end") for label in labels) == 1
-    history: list[str] = []
+    history, past = list[str](), list[str]()
     for step, label in zip(trajectory.steps, labels, strict=False):
-        call = "" if step.action is None else ACTIONS.render(step.action)
+        call, sought = "" if step.action is None else ACTIONS.render(step.action), ""
         if label is not None and step.action is not None:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             sought = named(trajectory.task, targets[0], words) if targets else ""
-            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought)
-            after = tuple(_afterwards(trajectory.task, targets[0], size, f"{folder.name}{step.index}", sought)) if once and targets else ()
-            told = _told(finds([word for word in words if word[1][1] >= BAR], size), f"{folder.name}{step.index}")
+            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past))
+            seed = f"{folder.name}{step.index}"
+            after = tuple(_afterwards(trajectory.task, targets[0], size, seed, sought, words)) if once and targets else ()
+            told = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *told)
             yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)
         history.append(call)
+        past += ["" if at else sought for at, _ in enumerate(_points(step.action))]
 
 
-def _told(found: Sequence[Question], seed: int | str) -> Iterator[Question]:
-    """Made-up instructions to click some of what is found, one for every second word of those that training may ask for, eight at most."""
+def _told(found: Sequence[Question], seed: int | str, size: tuple[int, int]) -> Iterator[Question]:
+    """Made-up instructions to click some of what is found, as many as words that training may ask for, sixteen at most."""
     rng, asked = random.Random(seed), [question for question in found if question.tag != "unseen"]
-    for _ in range(min(8, (len(asked) + 1) // 2)):
-        yield clicking(rng, asked)
+    for _ in range(min(16, len(asked))):
+        yield clicking(rng, asked, size)
 
 
-def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, sought: str) -> Iterator[Question]:
+def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, sought: str, words: Sequence[Any]) -> Iterator[Question]:
     """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
     rng = random.Random(seed)
-    left, top, right, bottom = target
-    hit = rng.uniform(left + 1, right - 1), rng.uniform(top + 1, bottom - 1)
-    yield Question(compact_text(task, [_click(hit, size)]), ACTIONS.render(Done()), tag="done")
-    miss = rng.uniform(0, size[0]), rng.uniform(0, size[1])
-    if not (left - 8 <= miss[0] <= right + 8 and top - 8 <= miss[1] <= bottom + 8):
+    yield Question(compact_text(task, [hit(rng, target, size)]), ACTIONS.render(Done()), tag="done", past=(sought,))
+    if missed := miss(rng, [target], size, [tuple(box) for _, box, _ in words]):
         meant = ACTIONS.render(centre(target, size))
-        yield Question(compact_text(task, [_click(miss, size)]), meant, (target,), "missed", sought=sought)
+        yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=("",))
 
 
-def _click(place: tuple[float, float], size: tuple[int, int]) -> str:
-    return ACTIONS.render(Click(point=Thousandths.of((int(place[0]), int(place[1])), size)))
+def _points(action: Tool | None) -> Sequence[Thousandths]:
+    if isinstance(action, Click | Hover | Scroll):
+        return (action.point,)
+    return action.path if isinstance(action, Drag) else ()
 
 
 def _around(action: Tool, size: tuple[int, int]) -> Iterator[Rectangle]:
     """A small rectangle around each point of an action, for what knows no more than the point."""
-    points: Sequence[Thousandths] = ()
-    if isinstance(action, Click | Hover | Scroll):
-        points = (action.point,)
-    elif isinstance(action, Drag):
-        points = action.path
-    for point in points:
+    for point in _points(action):
         (x, y), by = point.on(size), ROOM[type(action)]
         yield x - by, y - by, x + by, y + by
 

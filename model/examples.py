@@ -31,7 +31,8 @@ class Question:
     lie in, in the reply's order; a point beyond them is wanted exactly.
 
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
-    that name the first target, as they stand in the text.
+    that name the first target, as they stand in the text. past: for the last points of the text, those of its history, the words that name
+    what was there, in order; nothing for a point that missed.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Question:
     tag: str = ""
     read: Word | None = None
     sought: str = ""
+    past: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Batch:
     image_start: int
     points: list[PointLabel] = field(default_factory=list)
     kinds: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token): what the reply is
+    ends: list[tuple[int, int, int]] = field(default_factory=list)  # those of replies without a place or a text: there is nothing to do
     copied: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands in the question
     read: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands on the screen
     text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what else is typed and pressed
@@ -102,6 +105,10 @@ class Batch:
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
     repeated: list[tuple[int, int]] = field(default_factory=list)  # (row, index) of the tokens of a question that are to be typed
+    past_points: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    # (row, index of the y, image cell) of each point in a question
+    past_words: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    # (row, index of the y, indices of the pieces that name what was there, none where it was missed) of the points of a history
     size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
 
 
@@ -181,7 +188,8 @@ class BatchBuilder:
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         left, typed = list(reversed(question.targets)), question.reply.startswith(TYPED)
         sources, told = self._sources(batch, question)
-        named, spelled = self._named(question)
+        self._label_history(batch, row, at, question)
+        named, spelled = self._named(question, question.sought)
         named = [at + i for i in named]
         if named:
             batch.sought.append((row, at + asked - 1, named, spelled))
@@ -189,6 +197,8 @@ class BatchBuilder:
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
             batch.repeated += [(row, key) for key in keys if told and key > at]  # before the first stands nothing of its own
+        if not typed and not question.targets:
+            batch.ends.append((row, at + asked - 1, tokens[asked]))
         for i in range(asked, len(tokens)):
             if left and tokens[i] in self._x:
                 target = left.pop()
@@ -203,16 +213,26 @@ class BatchBuilder:
                 of_text = (batch.copied if told else batch.read) if i in sources else batch.text
                 (batch.kinds if i == asked else of_text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
 
-    def _named(self, question: Question) -> tuple[list[int], set[int]]:
-        """The indices of the pieces that spell what is sought, and the letters they spell; none where it does not stand in the text."""
+    def _label_history(self, batch: Batch, row: int, at: int, question: Question) -> None:
         tokens, asked = self._tokens(question)
-        pieces = [self.tokens.decode([token]) for token in tokens[:asked]] if question.sought else []
-        found = re.search(rf"(?<!\w){re.escape(question.sought)}(?!\w)", "".join(pieces))
-        if found is None or not question.sought:
+        rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
+        ends = [i for i in range(1, asked) if tokens[i - 1] in self._x and tokens[i] in self._y]
+        for i in ends:
+            x, y = self._x[tokens[i - 1]] * batch.size[0] / 1000, self._y[tokens[i]] * batch.size[1] / 1000
+            batch.past_points.append((row, at + i, [batch.image_start + cell for cell in target_cells((x, y, x, y), columns, rows)]))
+        for i, words in zip(reversed(ends), reversed(question.past), strict=False):
+            batch.past_words.append((row, at + i, [at + piece for piece in self._named(question, words)[0]]))
+
+    def _named(self, question: Question, words: str) -> tuple[list[int], set[int]]:
+        """The indices of the pieces that spell these words, and the letters they spell; none where they do not stand in the text."""
+        tokens, asked = self._tokens(question)
+        pieces = [self.tokens.decode([token]) for token in tokens[:asked]] if words else []
+        found = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", "".join(pieces))
+        if found is None or not words:
             return [], set()
         start = found.start()
         ends = accumulate(map(len, pieces))
-        inside = [i for i, end in enumerate(ends) if start < end <= start + len(question.sought) and piece_letters(pieces[i])]
+        inside = [i for i, end in enumerate(ends) if start < end <= start + len(words) and piece_letters(pieces[i])]
         return inside, {label for i in inside for label in piece_letters(pieces[i])}
 
     def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], bool]:

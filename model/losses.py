@@ -145,19 +145,26 @@ class Look:
     keys: Sequence[int]
 
 
-POINTING, HALVES, SOURCES, NAMED = "attention", "halves", "sources", "named"
+POINTING, HALVES, SOURCES, NAMED, HISTORY = "attention", "halves", "sources", "named", "history"
+GROUNDING_LAYERS = 5
+"""The last layers of a text model, which are taught to find what is asked for; those before them take in what was done."""
 
 
 def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     """Which heads of a text model of so many layers are taught where to look: name of the loss, layer, rows of attention.
 
-    Layers 0 and 1: head 2, where a reply and its first point are decided, at the words that name the target, so that the layers behind
-    know what to look for. Layers 1 to 3: heads 0 (where x is decided) and 1 (where y is) at the image cells of the target. Layers 2 and 3,
-    where y is decided: head 3 at the cells of which the target fills the upper half, head 0 at those of which it fills the lower half, each
-    at the beginning of the image when there are none: two lines of text fit in a cell. Layers 2 and 3, where a letter is typed: head 2 at
-    that letter, in the question's text or on the screen. For this, a text's letters must know what stands before them (induction heads,
-    arXiv 2209.11895): layer 1, head 3.
+    Of the last five layers: the first three: head 2, where a reply and its first point are decided, at the words that name the target, so
+    that the layers behind know what to look for. The second to the last: heads 0 (where x is decided) and 1 (where y is) at the image cells
+    of the target. The third and fourth, where y is decided: head 3 at the cells of which the target fills the upper half, head 0 at those
+    of which it fills the lower half, each at the beginning of the image when there are none: two lines of text fit in a cell. The third and
+    fourth, where a letter is typed: head 2 at that letter, in the question's text or on the screen. For this, a text's letters must know
+    what stands before them (induction heads, arXiv 2209.11895): the second, head 3.
+
+    Where two layers or more come before these five: at the y of each point of a question, head 3 of the first of those two looks at the x,
+    and head 0 of the second at the image cell of the point; head 2 of the next, the first of the five, at the words that name what was
+    there, or at the beginning of the image: so what was done can be told from what is still to be done.
     """
+    first = max(0, layers - GROUNDING_LAYERS)
     targets = ((p, [batch.image_start + cell for cell in p.cells]) for p in batch.points)
     pointing = [Look(p.row, head, p.index + head, keys) for p, keys in targets for head in (0, 1)]
     typed = [Look(row, 2, index, keys) for row, index, keys in batch.sources]
@@ -168,9 +175,14 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
         for head, cells in zip((3, 0), p.halves, strict=True)
     ]
     named = [Look(row, 2, index, keys) for row, index, keys, _ in batch.sought]
-    taught = [(NAMED, 0, named), (NAMED, 1, named), (SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
-    taught += [(POINTING, layer, pointing) for layer in (1, 2, 3)] + [(HALVES, layer, at_half) for layer in (2, 3)]
-    return [(name, layer, found) for name, layer, found in taught if found and layer < layers]
+    taught = [(NAMED, layer, named) for layer in (0, 1, 2)] + [(SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
+    taught += [(POINTING, layer, pointing) for layer in (1, 2, 3, 4)] + [(HALVES, layer, at_half) for layer in (2, 3)]
+    if first >= 2:
+        joined = [Look(row, 3, index, [index - 1]) for row, index, _ in batch.past_points]
+        touched = [Look(row, 0, index, cells) for row, index, cells in batch.past_points]
+        done = [Look(row, 2, index, keys or [batch.image_start - 1]) for row, index, keys in batch.past_words]
+        taught += [(HISTORY, -2, joined), (HISTORY, -1, touched), (NAMED, 0, done)]
+    return [(name, first + layer, found) for name, layer, found in taught if found and first + layer < layers]
 
 
 def places(taught: Sequence[Look]) -> Tensor:
@@ -196,13 +208,15 @@ def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, in
 
 
 def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tensor:
-    """The same as `letter_loss` for what the attention of layers 1 and 2 is given where a reply and its first point are
-    decided: the letters of what is to be found."""
+    """The same as `letter_loss` for what the attention of the second and third of the grounding layers is given where a reply and its first
+    point are decided: the letters of what is to be found."""
     rows, index = torch.tensor([(row, index) for row, index, _, _ in batch.sought]).T
     wanted = torch.zeros(len(batch.sought), 2, LETTER_LABELS)
     for at, (_, _, _, labels) in enumerate(batch.sought):
         wanted[at, :, sorted(labels)] = 1
-    return torch.stack([_multi_label(head(states[rows, index]), wanted.flatten(1)) for states in given[1:3]]).mean()
+    first = max(0, len(given) - GROUNDING_LAYERS)
+    seen = given[first + 1 : first + 3]
+    return torch.stack([_multi_label(head(states[rows, index]), wanted.flatten(1)) for states in seen]).mean()
 
 
 def reading_losses(vision: tuple[Tensor, Tensor], embeddings: Tensor, batch: Batch, heads: ReadingHeads) -> dict[str, Tensor]:
@@ -237,7 +251,7 @@ def action_losses(
         rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
         losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
         losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points])
-    for loss in (POINTING, HALVES, SOURCES, NAMED):
+    for loss in (POINTING, HALVES, SOURCES, NAMED, HISTORY):
         with_it = [(score, wanted) for score, (name, _, wanted) in zip(scores, taught, strict=True) if name == loss]
         if with_it:
             losses[loss] = torch.stack([attention_loss(score, wanted, loss == NAMED) for score, wanted in with_it]).mean()
@@ -246,7 +260,7 @@ def action_losses(
 
 WEIGHTS = {
     "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, HALVES: 0.6, SOURCES: 0.6,
-    NAMED: 0.6, "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0, "places": 12.0,
+    NAMED: 0.9, HISTORY: 0.6, "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0, "places": 12.0,
 }  # fmt: skip
 """kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is
 typed, from the question, from the screen, and otherwise."""

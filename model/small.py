@@ -51,7 +51,7 @@ class SmallConfig:
     """Sizes of a small model, and the seed of its first weights. rotated: the part of a head that tells places; the rest tells content."""
 
     hidden: int = 192
-    layers: int = 5
+    layers: int = 7
     heads: int = 4
     kv_heads: int = 2
     head_dim: int = 64
@@ -110,7 +110,7 @@ def build_config(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads, "num_key_value_heads": sizes.kv_heads, "head_dim": sizes.head_dim, "attention_bias": True,
         "moe_intermediate_size": sizes.expert_width, "n_routed_experts": sizes.experts, "num_experts_per_tok": 2,
-        "first_k_dense_replace": 1,
+        "first_k_dense_replace": max(1, sizes.layers - 4),
         "pad_token_id": stops[0], "eos_token_id": stops, "max_position_embeddings": 8192,
         "rope_parameters": {
             "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": sizes.rotated,
@@ -140,6 +140,26 @@ def build_model(tokenizer: PreTrainedTokenizerFast, sizes: SmallConfig) -> Glm4v
         _initialise_pieces(model, tokenizer)
         _initialise_coordinates(model, tokenizer)
     return model
+
+
+def deepened(model: Glm4vMoeForConditionalGeneration, layers: int) -> Glm4vMoeForConditionalGeneration:
+    """The same model with more text layers, dense ones, in front of the others. They have random weights and hand on what they are given,
+    so that it says what it said before (as function-preserving growth does, arXiv 1511.05641)."""
+    config = Glm4vMoeConfig(**model.config.to_dict())
+    text = config.get_text_config(decoder=True)
+    text.num_hidden_layers += layers
+    text.first_k_dense_replace += layers
+    grown = empty_model(config)
+    with torch.no_grad():
+        for name, parameter in grown.model.language_model.layers[:layers].named_parameters():
+            _initialise(name, parameter)
+            if "o_proj" in name or "down_proj" in name:
+                nn.init.zeros_(parameter)
+    weights = grown.state_dict()
+    for name, value in model.state_dict().items():
+        weights[re.sub(r"(?<=language_model\.layers\.)\d+", lambda at: str(int(at[0]) + layers), name)] = value
+    grown.load_state_dict(weights)
+    return grown
 
 
 def empty_model(config: Glm4vMoeConfig) -> Glm4vMoeForConditionalGeneration:

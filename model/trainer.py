@@ -29,7 +29,7 @@ from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.loading import Placement, load_weights
 from model.losses import WEIGHTS, Look, ReadingHeads, action_losses, glyphs_named, looks, places, reading_losses
 from model.pointing import smooth
-from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, empty_model, save_checkpoint, wrap_tokenizer
+from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, deepened, empty_model, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
@@ -37,6 +37,7 @@ STATE, LETTERS = "training.pt", "letters.safetensors"
 
 PAGES, READING_PAGES = 0.25, 0.7
 """The share of examples that have nothing to do on them but words to read, where there are others; and while only reading is trained."""
+OFTEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class TrainConfig:
     """minutes: how long to train, on the training clock (a resumed run goes on from its own); the learning rate falls to 5 % over it.
 
     reading_minutes: the first of these train the vision tower alone to name letters, at half the cost of a step.
-    rate: peak learning rate. save_minutes: between checkpoints on disk.
-    smoothing: how many thousandths are averaged when a point is read off (odd). threads: of torch, 0 leaves its own choice. compiled: use
-    torch.compile (`model.batched.can_compile`).
+    rate: peak learning rate. save_minutes: between checkpoints on disk. smoothing: how many thousandths are averaged when a point is read
+    off (odd). threads: of torch, 0 leaves its own choice. compiled: use torch.compile (`model.batched.can_compile`). deepen: how many text
+    layers are put in front of those of the checkpoint that a training begins with. often: tasks that are drawn OFTEN times as often.
     """
 
     minutes: float = 60.0
@@ -59,6 +60,8 @@ class TrainConfig:
     smoothing: int = 25
     threads: int = 0
     compiled: bool = False
+    deepen: int = 0
+    often: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -72,7 +75,7 @@ class Trainer:
         tokenizer: PreTrainedTokenizerFast,
     ) -> None:
         """examples: to train on, and held out. model: in float32, on the CPU; trained in place. Raises ModelError when it has no tokens
-        for coordinates."""
+        for coordinates, and for a task wanted often of which there is no example."""
         (self.examples, self.validation), self.config = examples, config
         self.rng = random.Random(config.seed)
         torch.manual_seed(config.seed)
@@ -89,6 +92,8 @@ class Trainer:
         self.groups: dict[str, list[int]] = {}  # of examples, by task
         for index, example in enumerate(self.examples):
             self.groups.setdefault(example.task, []).append(index)
+        if unknown := sorted({*config.often} - {*self.groups}):
+            raise ModelError(f"There is no example of {', '.join(unknown)} to train on often, only of: {', '.join(sorted(self.groups))}.")
 
     @classmethod
     def fresh(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, sizes: SmallConfig) -> Self:
@@ -98,9 +103,12 @@ class Trainer:
 
     @classmethod
     def begin(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, folder: Path) -> Self:
-        """From a checkpoint that `save` wrote: its weights, with a new optimiser and clock. Raises ModelError."""
+        """From a checkpoint that `save` wrote: its weights, if wanted with more layers, a new optimiser and clock. Raises ModelError."""
         tokenizer = Tokenizer.from_str(Tokens.load(folder).to_json())
         model = load_weights(folder, Placement(dtype="float32", device_map="cpu"))
+        if config.deepen:
+            torch.manual_seed(config.seed)
+            model = deepened(model, config.deepen)
         trainer = cls(examples, config, model, wrap_tokenizer(tokenizer))
         if (folder / LETTERS).exists():
             heads = trainer.heads.state_dict()
@@ -162,19 +170,21 @@ class Trainer:
         return self.config.rate * min(1.0, (self.step + 1) / self.config.warmup) * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
 
     def _next(self) -> list[int]:
-        """Examples for a batch: as many of each task, and PAGES of those that are pages to read; a task of long episodes counts no more."""
+        """Examples for a batch: as many of each task, but for those wanted often, and PAGES of those that are pages to read; a task of long
+        episodes counts no more."""
+        weights = {name: OFTEN if name in self.config.often else 1 for name in self.groups if name}
         while len(self.queue) < self.config.batch:
             page = "" in self.groups and (len(self.groups) == 1 or self.rng.random() < (READING_PAGES if self._reads() else PAGES))
-            task = "" if page else self.rng.choice([name for name in self.groups if name])
+            task = "" if page else self.rng.choices(list(weights), list(weights.values()))[0]
             self.queue.append(self.rng.choice(self.groups[task]))
         chosen, self.queue = self.queue[: self.config.batch], self.queue[self.config.batch :]
         return chosen
 
     @torch.no_grad()
     def validate(self, most: int = 240) -> dict[str, tuple[int, int]]:
-        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": which action it is; "copied", "read",
-        "text": tokens of what is typed, from the question, from the screen, or otherwise, each behind the right ones; "letters": those that
-        the vision tower names."""
+        """Greedy points for held-out questions: how many lie in their target, by tag; "kinds": which action it is, "ends": where there
+        is nothing to do; "copied", "read", "text": tokens of what is typed, from the question, from the screen, or otherwise, each behind
+        the right ones; "letters": those that the vision tower names."""
         rng, hits = random.Random(0), Counter[str]()
         asked = Counter[str]()
         for at in range(0, min(most, len(self.validation)), 24):
@@ -191,7 +201,9 @@ class Trainer:
                 left, top, right, bottom = point.target
                 hits[point.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
                 asked[point.tag] += 1
-            for name, labels in (("kinds", batch.kinds), ("copied", batch.copied), ("read", batch.read), ("text", batch.text)):
+            for name, labels in (
+                ("kinds", batch.kinds), ("ends", batch.ends), ("copied", batch.copied), ("read", batch.read), ("text", batch.text),
+            ):  # fmt: skip
                 if labels:
                     replies, before, wanted = torch.tensor(labels).T
                     hits[name] += int((self.model.lm_head(hidden[replies, before]).argmax(-1) == wanted).sum())

@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from evals.screen_words import finds, named, standing
 from evals.training_data import examples, provenance, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
+from tools import compact_actions
+from tools.computer import Click
 
 
 def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -> None:
@@ -52,9 +56,9 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     assert len(train) + len(held) == 64
     assert held, "some pages are held out"
     asked = [q for example in train for q in example.readings]
-    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent", "told"}
+    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent", "told", "over"}
     assert all(len(q.targets) == (q.tag in ("find on pages", "phrase", "told")) for q in asked)
-    assert not any(held_out(q.sought) for q in asked if q.tag in ("find on pages", "told"))
+    assert not any(held_out(word) for q in asked if q.tag in ("find on pages", "told", "over") for word in (q.sought, *q.past))
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
     assert {q.tag for example in train for q in example.questions} == {"copy"}
     for example in train:
@@ -84,22 +88,42 @@ def test_what_is_to_be_copied_stands_in_the_instruction_and_has_not_been_typed_y
         assert history[-1].startswith("left_click(")
 
 
-def test_a_made_up_instruction_asks_for_the_first_of_its_words_that_was_not_clicked_yet() -> None:
-    rng, words = random.Random(5), [[text, (10 * i, 10, 10 * i + 8, 20), ()] for i, text in enumerate(("Oak", "(elm)", "ash", "fir,"))]
-    found = finds(words, (100, 100))
-    by_reply = {question.reply: question for question in found}
-    lengths = set()
-    for _ in range(200):
-        question = clicking(rng, found)
+def test_a_made_up_instruction_asks_for_the_first_of_its_words_that_was_not_clicked_yet_and_for_the_end_when_all_were() -> None:
+    words = [[text, (100 * i, 10, 100 * i + 60, 30), ()] for i, text in enumerate(("Oak", "(elm)", "ash", "fir,"))]
+    size = (400, 400)
+    rng, found = random.Random(5), finds(words, size)
+    by_reply, lengths, ends, misses = {question.reply: question for question in found}, set(), 0, 0
+    for _ in range(400):
+        question = clicking(rng, found, size)
         task, *history = question.text.split("\n")
-        before = [by_reply[call].sought for call in history]
-        wanted = by_reply[question.reply].sought
-        assert bare(question.sought) == wanted
-        places = [task.index(word) for word in (*before, question.sought)]
-        assert places == sorted(places)
-        assert question.targets == by_reply[question.reply].targets
-        lengths.add(len(history))
-    assert lengths == {0, 1, 2, 3}
+        named = [word for word in ("Oak", "elm", "ash", "fir") if re.search(rf"(?<![a-z]){word}(?![a-z])", task)]
+        named.sort(key=task.index)
+        hits = [word for word in question.past if word]
+        assert len(question.past) == len(history)
+        assert hits == named[: len(hits)]
+        for call, clicked in zip(history, question.past, strict=True):
+            touched = [one.sought for one in found if one.sought in named and on(call, one.targets[0], size)]
+            assert touched == ([clicked] if clicked else [])
+        if question.reply == "DONE()":
+            ends += 1
+            assert hits == named
+            assert not question.targets
+        else:
+            assert bare(question.sought) == by_reply[question.reply].sought == named[len(hits)]
+            assert question.targets == by_reply[question.reply].targets
+        lengths.add(len(hits))
+        misses += "" in question.past
+    assert lengths == {0, 1, 2, 3, 4}
+    assert ends > 40
+    assert misses > 30
+
+
+def on(call: str, box: Sequence[float], size: tuple[int, int]) -> bool:
+    """Whether a click is on a box."""
+    action = compact_actions().parse(call)
+    assert isinstance(action, Click)
+    x, y = action.point.on(size)
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_once() -> None:

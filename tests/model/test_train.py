@@ -195,6 +195,11 @@ def test_tasks_are_drawn_alike_however_many_steps_they_have_and_pages_have_their
     drawn = Counter(made[i].task or "page" for i in trainer._next())
     assert 180 < drawn["page"] < 320
     assert abs(drawn["long"] - drawn["short"]) < 120
+    more = Trainer.fresh((made, made), TrainConfig(batch=1000, often=("short",)), SIZES)
+    drawn = Counter(made[i].task or "page" for i in more._next())
+    assert 3 < drawn["short"] / drawn["long"] < 5.5
+    with pytest.raises(ModelError, match="no example of shrt"):
+        Trainer.fresh((made, made), TrainConfig(often=("shrt",)), SIZES)
 
 
 def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
@@ -261,7 +266,51 @@ def test_where_a_place_is_decided_two_layers_are_taught_to_look_at_every_piece_t
         assert labels >= {LETTERS.index(letter) for letter in "okclick"}
     assert {index for _, index, *_ in batch.sought} >= {batch.points[0].index, batch.points[0].index + 1}
     taught = [(layer, found) for name, layer, found in looks(batch, 5) if name == "named"]
-    assert [(layer, len(found), {look.head for look in found}) for layer, found in taught] == [(0, 4, {2}), (1, 4, {2})]
+    assert [(layer, len(found), {look.head for look in found}) for layer, found in taught] == [(0, 4, {2}), (1, 4, {2}), (2, 4, {2})]
+
+
+def test_a_point_of_the_history_looks_at_its_cell_and_at_the_words_that_name_it_or_away_when_it_missed(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image  # 112×84 pixels: four columns of cells, three rows
+    text = "Click okclick, in [5,6], then no.\nleft_click(start_box='[120,900]')\ntype(content='ok')\nleft_click(start_box='[990,10]')"
+    question = Question(text, "left_click(start_box='[120,300]')", ((5.0, 5.0, 20.0, 20.0),), sought="no", past=("okclick", ""))
+    made = [Example(image, (question,))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    tokens, batch = Tokens(trainer.tokenizer.backend_tokenizer), trainer.builder.build(made, random.Random(0))
+    points = [tokens.decode(batch.ids[0, index - 1 : index + 1].tolist()) for _, index, _ in batch.past_points]
+    assert points == ["[5,6", "[120,900", "[990,10"]
+    assert [[key - batch.image_start for key in keys] for _, _, keys in batch.past_points] == [[0], [8], [3]]
+    past = {index: tokens.decode([int(batch.ids[0, key]) for key in keys]) for _, index, keys in batch.past_words}
+    assert past == {batch.past_points[1][1]: "okclick", batch.past_points[2][1]: ""}
+    taught = [(name, layer, [(look.head, look.index, list(look.keys)) for look in found]) for name, layer, found in looks(batch, 7)]
+    ((_, _, joined), (_, _, touched)) = [one for one in taught if one[0] == "history"]
+    assert joined == [(3, index, [index - 1]) for _, index, _ in batch.past_points]
+    assert touched == [(0, index, keys) for _, index, keys in batch.past_points]
+    (linked,) = [found for name, layer, found in taught if name == "named" and layer == 2 and len(found) == len(past)]
+    assert [keys == [batch.image_start - 1] for _, _, keys in linked] == [not past[index] for _, index, _ in linked]
+    assert not [name for name, _, _ in looks(batch, 5) if name == "history"]
+
+
+def test_a_deepened_checkpoint_says_what_it_said_and_all_of_it_learns(tmp_path: Path) -> None:
+    made = examples(tmp_path, 6)
+    trainer = Trainer.fresh((made, made), TrainConfig(batch=2), SIZES)
+    trainer.save(tmp_path / "out", {})
+    grown, same = (Trainer.begin((made, made), TrainConfig(batch=2, deepen=more), tmp_path / "out") for more in (2, 0))
+    assert len(grown.text.text.layers) == len(same.text.text.layers) + 2
+    batch = same.builder.build(made[:2], random.Random(0))
+    with torch.no_grad():
+        before, after = (one.forward(batch, one.see(batch)[1])[0] for one in (same, grown))
+    assert torch.equal(before, after)
+    weights = {name: value.clone() for name, value in grown.model.named_parameters()}
+    for _ in range(3):
+        grown.train_step()
+    still = [name for name, value in grown.model.named_parameters() if torch.equal(value, weights[name])]
+    assert not [name for name in still if "layers.0." in name or "layers.1." in name]
+    grown.save(tmp_path / "grown", {})
+    assert (
+        Glm4vMoe.load(tmp_path / "grown")
+        .generate([Message("user", (Image.open(made[0].image), "Click the box."))], GenerationConfig(max_tokens=4))
+        .token_ids
+    )
 
 
 def test_where_y_is_decided_a_head_looks_at_each_half_of_a_cell_and_away_when_nothing_is_there(tmp_path: Path) -> None:
