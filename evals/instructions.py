@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from string import ascii_letters, digits
 
 from agent.prompts.compact import compact_text
 from evals.screen_words import hit, miss
@@ -70,9 +71,11 @@ def _field(rng: random.Random) -> str:
 
 
 def _value(rng: random.Random) -> str:
-    """One to three words, a date, a time, a name of a file, or digits."""
-    if rng.random() < 0.75:
+    """One to three words, letters and digits by chance, a date, a time, a name of a file, or digits."""
+    if rng.random() < 0.6:
         return _some(rng, rng.choice((1, 1, 3)))
+    if rng.random() < 0.5:
+        return "".join(rng.choices(ascii_letters + digits, k=rng.randint(2, 8)))
     one, two, three = (rng.randint(0, 99) for _ in range(3))
     made = (f"{one:02}/{two:02}/20{three:02}", f"{one % 12 + 1}:{two:02} PM", f"{one}-{two}", f".{_some(rng, 1)}", f"{_some(rng, 1)}.{one}")
     return rng.choice(made)

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import torch
@@ -104,7 +104,8 @@ class Batch:
     letters: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, cell, upper or lower half of it, letter or pair)
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
-    repeated: list[tuple[int, int]] = field(default_factory=list)  # (row, index) of the tokens of a question that are to be typed
+    repeated: list[tuple[int, int, int]] = field(default_factory=list)
+    # (row, index, index of what stands before it) of the tokens of a question that are to be typed
     past_points: list[tuple[int, int, list[int]]] = field(default_factory=list)
     # (row, index of the y, image cell) of each point in a question
     past_words: list[tuple[int, int, list[int]]] = field(default_factory=list)
@@ -187,7 +188,9 @@ class BatchBuilder:
         tokens, asked = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         left, typed = list(reversed(question.targets)), question.reply.startswith(TYPED)
-        sources, told = self._sources(batch, question)
+        sources, before = self._sources(batch, question)
+        told = before is not None
+        batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
         self._label_history(batch, row, at, question)
         named, spelled = self._named(question, question.sought)
         named = [at + i for i in named]
@@ -196,7 +199,6 @@ class BatchBuilder:
         for i, places in sources.items():
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
-            batch.repeated += [(row, key) for key in keys if told and key > at]  # before the first stands nothing of its own
         if not typed and not question.targets:
             batch.ends.append((row, at + asked - 1, tokens[asked]))
         for i in range(asked, len(tokens)):
@@ -225,8 +227,7 @@ class BatchBuilder:
 
     def _named(self, question: Question, words: str) -> tuple[list[int], set[int]]:
         """The indices of the pieces that spell these words, and the letters they spell; none where they do not stand in the text."""
-        tokens, asked = self._tokens(question)
-        pieces = [self.tokens.decode([token]) for token in tokens[:asked]] if words else []
+        pieces = self._pieces(question) if words else []
         found = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", "".join(pieces))
         if found is None or not words:
             return [], set()
@@ -235,25 +236,61 @@ class BatchBuilder:
         inside = [i for i, end in enumerate(ends) if start < end <= start + len(words) and piece_letters(pieces[i])]
         return inside, {label for i in inside for label in piece_letters(pieces[i])}
 
-    def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], bool]:
-        """Where each token of a typed text, by its index, can be taken from: the indices of the same tokens in the question's text, every
-        time that they all stand there, and true; else the cells of the image where its letters are, and false."""
+    def _pieces(self, question: Question) -> list[str]:
+        """What each token up to the reply says."""
+        tokens, asked = self._tokens(question)
+        return [self.tokens.decode([token]) for token in tokens[:asked]]
+
+    def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], set[tuple[int, int]] | None]:
+        """Where each token of a typed text, by its index, can be taken from: the indices of the tokens of the question's text that spell
+        it, every time that all of the text stands there, and which of them follows which; else the cells of the image where its letters
+        are, and None."""
         tokens, asked = self._tokens(question)
         if not question.reply.startswith(_TYPE):
-            return {}, False
+            return {}, None
         typed = tokens[asked + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
-        if starts := [at for at in range(asked - len(typed)) if tokens[at : at + len(typed)] == typed]:
-            return {asked + 1 + i: [start + i for start in starts] for i in range(len(typed))}, True
+        letters = [len(self.tokens.decode([token])) for token in typed]
+        pieces, spelled = self._pieces(question), self.tokens.decode(typed)
+        text = "".join(pieces)
+        if sum(letters) != len(spelled):  # a letter of several tokens
+            return {}, None
+        if places := _standing(spelled, text) or ([] if question.read else _standing(spelled, text, loosely=True)):
+            return _spelled(places, letters, [i for i, piece in enumerate(pieces) for _ in piece], asked + 1)
         if (word := question.read) is None:
-            return {}, False
+            return {}, None
         found, letter = dict[int, list[int]](), 0
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
-        for i, token in enumerate(typed):
-            length = len(self.tokens.decode([token]))
-            places = (target_cells((x, word.row, x, word.row), columns, rows) for x in word.columns[letter : letter + length])
-            found[asked + 1 + i] = sorted({cell for cells in places for cell in cells})
+        for i, length in enumerate(letters):
+            at = (target_cells((x, word.row, x, word.row), columns, rows) for x in word.columns[letter : letter + length])
+            found[asked + 1 + i] = sorted({cell for cells in at for cell in cells})
             letter += length
-        return {i: cells for i, cells in found.items() if cells}, False
+        return {i: cells for i, cells in found.items() if cells}, None
+
+
+def _standing(words: str, text: str, *, loosely: bool = False) -> list[list[int]]:
+    """Where the letters and signs of words are in a text, each time that they all stand there; loosely: in capitals or not, and with up to
+    two signs between one and the next, as the digits of a date have them."""
+    between, flags = (r"\W{0,2}", re.IGNORECASE) if loosely else ("", re.NOFLAG)
+    every = between.join(f"({re.escape(letter)})" for letter in words)
+    return [[found.start(i + 1) for i in range(len(words))] for found in re.finditer(rf"(?<!\w){every}(?!\w)", text, flags)]
+
+
+def _spelled(
+    places: Sequence[Sequence[int]], lengths: Sequence[int], token_at: Sequence[int], first: int
+) -> tuple[dict[int, list[int]], set[tuple[int, int]]]:
+    """Of typed tokens of so many letters, from the index `first` on: the tokens of a text that spell each, and which of these stands behind
+    which. places: of all the letters in the text. token_at: the token of every place."""
+    found: dict[int, set[int]] = {}
+    before: set[tuple[int, int]] = set()
+    starts = [0, *accumulate(lengths)]
+    for place in places:
+        for i, (start, end) in enumerate(pairwise(starts)):
+            keys = [token_at[at] for at in place[start:end]]
+            found.setdefault(first + i, set()).update(keys)
+            earlier = token_at[place[start - 1]] if start else keys[0] - 1
+            if 0 <= earlier < keys[0]:
+                before.add((keys[0], earlier))
+    return {i: sorted(keys) for i, keys in found.items()}, before
 
 
 def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:

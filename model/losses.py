@@ -168,7 +168,7 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     targets = ((p, [batch.image_start + cell for cell in p.cells]) for p in batch.points)
     pointing = [Look(p.row, head, p.index + head, keys) for p, keys in targets for head in (0, 1)]
     typed = [Look(row, 2, index, keys) for row, index, keys in batch.sources]
-    before = [Look(row, 3, index, [index - 1]) for row, index in sorted(set(batch.repeated))]
+    before = [Look(row, 3, index, [earlier]) for row, index, earlier in sorted(set(batch.repeated))]
     at_half = [
         Look(p.row, head, p.index + 1, [batch.image_start + cell for cell in cells] or [batch.image_start - 1])
         for p in batch.points

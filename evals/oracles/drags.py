@@ -136,36 +136,37 @@ def slider_and_checkbox(page: Page) -> Actions:
 
 # text and lines
 
-_LINES = "(r => (r.selectNodeContents(all(given[0])[given[1]]), [...r.getClientRects()].map(b => [b.left, b.top, b.right, b.bottom])))"
-
-
-def _select_text(page: Page, selector: str, nth: int = 0) -> Actions:
-    lines = page.js(f"{_LINES}(document.createRange())", selector, nth)
-    first, last = lines[0], lines[-1]
-    yield page.drag((first[0], (first[1] + first[3]) / 2), (last[2] + 1, (last[1] + last[3]) / 2))
+_WORD = """
+  ((line, word, range) => {
+    const start = ` ${line.data} `.indexOf(` ${word} `);
+    range.setStart(line, start);
+    range.setEnd(line, start + word.length);
+    return box(range);
+  })(document.querySelector('#editor .ql-editor p').firstChild, given[0], document.createRange())
+"""
+"""Where a word of the editor stands, of those between spaces."""
 
 
 def highlight_text(page: Page) -> Actions:
-    yield from _select_text(page, "#randomText")
+    """Three clicks select a paragraph."""
+    yield from page.click("#randomText", count=3)
     yield from page.click(_SUBMIT)
 
 
 def highlight_paragraph(page: Page) -> Actions:
-    yield from _select_text(page, "#randomText p", int(page.said(r"(\d)(?:st|nd|rd)")) - 1)
+    yield from page.click("#randomText p", nth=int(page.said(r"(\d)(?:st|nd|rd)")) - 1, count=3)
     yield from page.click(_SUBMIT)
 
 
 def text_editor(page: Page) -> Actions:
-    """Select with the keyboard, since punctuation belongs to the words; then style or colour what is selected."""
-    text, words = page.texts("#editor .ql-editor")[0], re.search("give the text (.*) the (?:style|color)", page.instruction)
-    yield from page.click("#editor .ql-editor")
+    """Select by dragging from end to end, since punctuation belongs to the words; then style or colour what is selected."""
+    words = re.search("give the text (.*) the (?:style|color)", page.instruction)
     if words is None:
+        yield from page.click("#editor .ql-editor")
         yield Key(keys="ctrl+a")
     else:
-        yield Key(keys="ctrl+home")
-        if start := text.split(" ").index(words[1]) and text.index(f" {words[1]}") + 1:
-            yield page.keys("right", start)
-        yield Key(keys="shift" + "+right" * len(words[1]))
+        left, top, right, bottom = page.js(_WORD, words[1])
+        yield page.drag((left + 1, (top + bottom) / 2), (right - 1, (top + bottom) / 2))
     style = page.said(r"(?:style|color) (\w+)")
     tool = {"bold": "bold", "italics": "italic", "underlined": "underline"}.get(style)
     if tool:

@@ -156,6 +156,26 @@ def test_what_is_typed_is_taught_from_the_question_where_it_stands_there_and_els
         assert [look.head for look in found] == [head] * wanted
 
 
+@pytest.mark.parametrize(
+    ("told", "typed", "spelled"),
+    [("Enter 10/2/17 today.", "10217", "10217"), ('Type "ok" loudly.', "OK", "ok"), ("At 7:55 PM, please.", "7:55PM", "7:55PM")],
+)
+def test_what_is_typed_in_capitals_or_without_its_signs_is_still_taken_from_the_question(
+    tmp_path: Path, told: str, typed: str, spelled: str
+) -> None:
+    image = examples(tmp_path, 1)[0].image
+    made = [Example(image, (Question(told, f"type(content='{typed}')"),))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    batch = trainer.builder.build(made, random.Random(0))
+    says = Tokens(trainer.tokenizer.backend_tokenizer)
+    assert "".join(says.decode([int(batch.ids[0, key]) for key in keys]) for _, _, keys in batch.sources) == spelled
+    assert not batch.read
+    assert len(batch.copied) == len(batch.sources)
+    behind = [(index, earlier) for _, index, earlier in sorted(batch.repeated)]
+    assert all(earlier < index for index, earlier in behind)
+    assert [earlier for _, earlier in behind[1:]] == [index for index, _ in behind[:-1]], "signs between letters are passed over"
+
+
 def test_a_letter_is_labelled_in_the_half_of_the_patch_that_holds_its_centre() -> None:
     words = [Word("a-Z", (3.0, 12.0, 30.0), 20.0), Word("9", (3.0,), 2.0), Word("x", (300.0,), 2.0)]
     rows, columns = 4, 6
