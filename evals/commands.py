@@ -112,8 +112,7 @@ def train(
         return
     config = TrainConfig(
         minutes=minutes, reading_minutes=reading_minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed,
-        compiled=compiled and can_compile(), deepen=deepen,
-        often=parse_names(often),
+        compiled=compiled and can_compile(), deepen=deepen, often=parse_names(often),
     )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
     found = split(list(examples(*data)))
