@@ -87,7 +87,7 @@ def evaluate(
 @commands.command()
 def demo() -> None:
     """Run the embedded model on MiniWoB++: 24 real episodes in a real browser."""
-    tasks = ("click-test", "click-test-2", "click-tab", "click-dialog")
+    tasks = ("click-test-2", "click-tab", "click-dialog-2", "enter-text")
     run_recipe(Recipe("miniwob", tasks, tuple(range(6))), new_folder("demo"), Plan(""))
 
 
