@@ -3,7 +3,7 @@
 # PYTHON       the interpreter .venv is made with; 3.11 or newer
 # TORCH        what pip installs as torch; chosen by what the machine has, unless given
 # TORCH_INDEX  where pip looks for torch's CPU build when the package index it is set up with has none
-# TEST_PROCESSES  how many processes the tests run in, each with whole files
+# TEST_PROCESSES  how many processes the tests run in, each with whole files and one thread for its arithmetic
 
 PYTHON ?= python3
 TEST_PROCESSES ?= 2
@@ -21,7 +21,7 @@ demo: browser
 	$(BIN)/glimpse demo
 
 test: check browser toolkits
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
