@@ -89,7 +89,7 @@ def train(
     """Train a small Glm4vMoe on demonstrations, every twentieth seed held out to validate on; or adapters for a large one."""
     import json
 
-    from evals.base import parse_names
+    from evals.base import EvalError, parse_names
     from evals.demonstrations import DATASET
     from evals.report import progress_line
     from evals.training_data import about, examples, provenance, split
@@ -99,6 +99,8 @@ def train(
     from model.train import fit
     from model.trainer import TrainConfig
 
+    if lora and (deepen or often):
+        raise EvalError("--deepen and --often are for training a small model whole, not for adapters: leave them out with --lora.")
     if lora:
         tune(
             data,
@@ -110,6 +112,8 @@ def train(
             dtype=dtype,
         )
         return
+    if deepen and start is None:
+        raise EvalError("--deepen puts layers before those of a checkpoint: name one with --from.")
     config = TrainConfig(
         minutes=minutes, reading_minutes=reading_minutes, rate=1e-3 if rate is None else rate, save_minutes=save_minutes, seed=seed,
         compiled=compiled and can_compile(), deepen=deepen, often=parse_names(often),

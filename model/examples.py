@@ -227,19 +227,16 @@ class BatchBuilder:
 
     def _named(self, question: Question, words: str) -> tuple[list[int], set[int]]:
         """The indices of the pieces that spell these words, and the letters they spell; none where they do not stand in the text."""
-        pieces = self._pieces(question) if words else []
-        found = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", "".join(pieces))
-        if found is None or not words:
-            return [], set()
-        start = found.start()
-        ends = accumulate(map(len, pieces))
-        inside = [i for i, end in enumerate(ends) if start < end <= start + len(words) and piece_letters(pieces[i])]
+        pieces, token_at = self._pieces(question)
+        places = _standing(words, "".join(pieces)) if words else []
+        inside = [i for i in sorted({token_at[at] for at in places[0]}) if piece_letters(pieces[i])] if places else []
         return inside, {label for i in inside for label in piece_letters(pieces[i])}
 
-    def _pieces(self, question: Question) -> list[str]:
-        """What each token up to the reply says."""
+    def _pieces(self, question: Question) -> tuple[list[str], list[int]]:
+        """What each token up to the reply says, and the token of every letter of it all."""
         tokens, asked = self._tokens(question)
-        return [self.tokens.decode([token]) for token in tokens[:asked]]
+        pieces = [self.tokens.decode([token]) for token in tokens[:asked]]
+        return pieces, [i for i, piece in enumerate(pieces) for _ in piece]
 
     def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], set[tuple[int, int]] | None]:
         """Where each token of a typed text, by its index, can be taken from: the indices of the tokens of the question's text that spell
@@ -250,12 +247,12 @@ class BatchBuilder:
             return {}, None
         typed = tokens[asked + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
         letters = [len(self.tokens.decode([token])) for token in typed]
-        pieces, spelled = self._pieces(question), self.tokens.decode(typed)
+        (pieces, token_at), spelled = self._pieces(question), self.tokens.decode(typed)
         text = "".join(pieces)
         if sum(letters) != len(spelled):  # a letter of several tokens
             return {}, None
         if places := _standing(spelled, text) or ([] if question.read else _standing(spelled, text, loosely=True)):
-            return _spelled(places, letters, [i for i, piece in enumerate(pieces) for _ in piece], asked + 1)
+            return _spelled(places, letters, token_at, asked + 1)
         if (word := question.read) is None:
             return {}, None
         found, letter = dict[int, list[int]](), 0

@@ -150,6 +150,11 @@ GROUNDING_LAYERS = 5
 """The last layers of a text model, which are taught to find what is asked for; those before them take in what was done."""
 
 
+def first_grounding(layers: int) -> int:
+    """The index of the first of them, in a model of so many layers."""
+    return max(0, layers - GROUNDING_LAYERS)
+
+
 def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     """Which heads of a text model of so many layers are taught where to look: name of the loss, layer, rows of attention.
 
@@ -164,7 +169,7 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     and head 0 of the second at the image cell of the point; head 2 of the next, the first of the five, at the words that name what was
     there, or at the beginning of the image: so what was done can be told from what is still to be done.
     """
-    first = max(0, layers - GROUNDING_LAYERS)
+    first = first_grounding(layers)
     targets = ((p, [batch.image_start + cell for cell in p.cells]) for p in batch.points)
     pointing = [Look(p.row, head, p.index + head, keys) for p, keys in targets for head in (0, 1)]
     typed = [Look(row, 2, index, keys) for row, index, keys in batch.sources]
@@ -214,7 +219,7 @@ def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tens
     wanted = torch.zeros(len(batch.sought), 2, LETTER_LABELS)
     for at, (_, _, _, labels) in enumerate(batch.sought):
         wanted[at, :, sorted(labels)] = 1
-    first = max(0, len(given) - GROUNDING_LAYERS)
+    first = first_grounding(len(given))
     seen = given[first + 1 : first + 3]
     return torch.stack([_multi_label(head(states[rows, index]), wanted.flatten(1)) for states in seen]).mean()
 

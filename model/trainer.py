@@ -93,7 +93,9 @@ class Trainer:
         for index, example in enumerate(self.examples):
             self.groups.setdefault(example.task, []).append(index)
         if unknown := sorted({*config.often} - {*self.groups}):
-            raise ModelError(f"There is no example of {', '.join(unknown)} to train on often, only of: {', '.join(sorted(self.groups))}.")
+            raise ModelError(
+                f"There is no example of {', '.join(unknown)} to train on often, only of: {', '.join(sorted(filter(None, self.groups)))}."
+            )
 
     @classmethod
     def fresh(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, sizes: SmallConfig) -> Self:

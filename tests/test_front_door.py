@@ -81,6 +81,8 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["eval", "miniwob", "--tasks", "click-tset"], "no task 'click-tset'"),
         (["eval", "miniwob", "--tasks", "click-test", "--seeds", "zero"], "'zero' is no seed"),
         (["train", "no-such-folder"], "no-such-folder"),
+        (["train", "no-such-folder", "--deepen", "2"], "--from"),
+        (["train", "no-such-folder", "--lora", "2", "--often", "search"], "--lora"),
         (["demos", "miniwob", "--seeds", "0-4"], "Seed 0 is for testing"),
     ],
 )
