@@ -12,7 +12,7 @@ from string import ascii_letters, digits
 from agent.prompts.compact import compact_text
 from evals.screen_words import hit, miss
 from evals.word_pages import training_word, word
-from model.examples import Question
+from model.examples import Question, Touched
 from tools import compact_actions
 from tools.base import Thousandths
 from tools.computer import Click, Type
@@ -53,12 +53,12 @@ def clicking(rng: random.Random, found: Sequence[Question], size: tuple[int, int
     task = f"{before}{rng.choice((', ', ', ', ' and ', ', then click ')).join(named)}{after}."
     clicked = rng.randrange(len(chosen) + (after not in _MORE))
     history = [hit(rng, one.targets[0], size) for one in chosen[:clicked]]
-    past = [one.sought for one in chosen[:clicked]]
+    past = [Touched(one.sought, one.targets[0]) for one in chosen[:clicked]]
     if clicked == len(chosen):
         return Question(compact_text(task, history), ACTIONS.render(Done()), (), "over", past=tuple(past))
     wanted, others = chosen[clicked], [one.targets[0] for one in found]
     if rng.random() < MISSES and (missed := miss(rng, [one.targets[0] for one in chosen], size, others)):
-        history, past = [*history, missed], [*past, ""]
+        history, past = [*history, missed], [*past, Touched()]
     return Question(compact_text(task, history), wanted.reply, wanted.targets, "told", sought=named[clicked], past=tuple(past))
 
 

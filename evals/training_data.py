@@ -21,7 +21,7 @@ from evals.instructions import clicking, copying
 from evals.screen_words import centre, finds, hit, letters, miss, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
-from model.examples import Example, Lesson, Question
+from model.examples import Example, Lesson, Question, Touched
 from model.labels import Rectangle
 from tools import compact_actions
 from tools.base import Thousandths, Tool
@@ -140,22 +140,23 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
         return
     task, trajectory, labels = taught
     once = sum(label is not None and label.get("kind") not in (None, "end") for label in labels) == 1
-    history, past = list[str](), list[str]()
+    history, past = list[str](), list[Touched]()
     for step, label in zip(trajectory.steps, labels, strict=False):
-        call, sought = "" if step.action is None else ACTIONS.render(step.action), ""
+        call, touched = "" if step.action is None else ACTIONS.render(step.action), [Touched() for _ in _points(step.action)]
         if label is not None and step.action is not None:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             sought = named(trajectory.task, targets[0], words) if targets else ""
             question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past))
+            touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"
             after = tuple(_afterwards(trajectory.task, targets[0], size, seed, sought, words)) if once and targets else ()
             told = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *told)
             yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)
         history.append(call)
-        past += ["" if at else sought for at, _ in enumerate(_points(step.action))]
+        past += touched
 
 
 def _told(found: Sequence[Question], seed: int | str, size: tuple[int, int]) -> Iterator[Question]:
@@ -168,10 +169,10 @@ def _told(found: Sequence[Question], seed: int | str, size: tuple[int, int]) -> 
 def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, sought: str, words: Sequence[Any]) -> Iterator[Question]:
     """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
     rng = random.Random(seed)
-    yield Question(compact_text(task, [hit(rng, target, size)]), ACTIONS.render(Done()), tag="done", past=(sought,))
+    yield Question(compact_text(task, [hit(rng, target, size)]), ACTIONS.render(Done()), tag="done", past=(Touched(sought, target),))
     if missed := miss(rng, [target], size, [tuple(box) for _, box, _ in words]):
         meant = ACTIONS.render(centre(target, size))
-        yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=("",))
+        yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),))
 
 
 def _points(action: Tool | None) -> Sequence[Thousandths]:

@@ -26,13 +26,24 @@ from model.vision import Preprocessor
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """What a point of a history was at: the words that name it, as they stand in the text, and the rectangle it was in (pixels); none where
+    it missed, or where that is not known.
+
+    A model's clicks are not in the middle, as an expert's are: in training such a point is drawn anew, anywhere in its rectangle.
+    """
+
+    words: str = ""
+    target: Rectangle | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """The text that follows the screenshot, the reply wanted, and the rectangle (left, top, right, bottom; pixels) each of its points may
     lie in, in the reply's order; a point beyond them is wanted exactly.
 
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
-    that name the first target, as they stand in the text. past: for the last points of the text, those of its history, the words that name
-    what was there, in order; nothing for a point that missed.
+    that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order.
     """
 
     text: str
@@ -41,7 +52,7 @@ class Question:
     tag: str = ""
     read: Word | None = None
     sought: str = ""
-    past: tuple[str, ...] = ()
+    past: tuple[Touched, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +202,7 @@ class BatchBuilder:
         sources, before = self._sources(batch, question)
         told = before is not None
         batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
-        self._label_history(batch, row, at, question)
+        self._label_history(batch, row, at, question, rng)
         named, spelled = self._named(question, question.sought)
         named = [at + i for i in named]
         if named:
@@ -215,15 +226,20 @@ class BatchBuilder:
                 of_text = (batch.copied if told else batch.read) if i in sources else batch.text
                 (batch.kinds if i == asked else of_text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
 
-    def _label_history(self, batch: Batch, row: int, at: int, question: Question) -> None:
+    def _label_history(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
         tokens, asked = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         ends = [i for i in range(1, asked) if tokens[i - 1] in self._x and tokens[i] in self._y]
+        for i, touched in zip(reversed(ends), reversed(question.past), strict=False):
+            batch.past_words.append((row, at + i, [at + piece for piece in self._named(question, touched.words)[0]]))
+            if touched.target is not None:
+                left, top, right, bottom = touched.target
+                batch.ids[row, at + i - 1] = self.x_ids[rng.randint(*allowed_thousandths(left, right, batch.size[0]))]
+                batch.ids[row, at + i] = self.y_ids[rng.randint(*allowed_thousandths(top, bottom, batch.size[1]))]
         for i in ends:
-            x, y = self._x[tokens[i - 1]] * batch.size[0] / 1000, self._y[tokens[i]] * batch.size[1] / 1000
+            x = self._x[int(batch.ids[row, at + i - 1])] * batch.size[0] / 1000
+            y = self._y[int(batch.ids[row, at + i])] * batch.size[1] / 1000
             batch.past_points.append((row, at + i, [batch.image_start + cell for cell in target_cells((x, y, x, y), columns, rows)]))
-        for i, words in zip(reversed(ends), reversed(question.past), strict=False):
-            batch.past_words.append((row, at + i, [at + piece for piece in self._named(question, words)[0]]))
 
     def _named(self, question: Question, words: str) -> tuple[list[int], set[int]]:
         """The indices of the pieces that spell these words, and the letters they spell; none where they do not stand in the text."""

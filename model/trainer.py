@@ -28,6 +28,7 @@ from model.batched import BatchedText, BatchedVision
 from model.examples import Batch, BatchBuilder, Example, coordinate_ids
 from model.loading import Placement, load_weights
 from model.losses import WEIGHTS, Look, ReadingHeads, action_losses, glyphs_named, looks, places, reading_losses
+from model.muon import Muon
 from model.pointing import smooth
 from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer, deepened, empty_model, save_checkpoint, wrap_tokenizer
 from model.tokens import Tokens
@@ -35,6 +36,8 @@ from model.vision import Preprocessor
 
 STATE, LETTERS = "training.pt", "letters.safetensors"
 
+_INSIDE = re.compile(r"(layers|blocks)\..*(_proj|qkv|proj)(\.weight)?$|merger\..*proj.*weight$")
+"""The matrices between a model's input and output, but for the routers."""
 PAGES, READING_PAGES = 0.25, 0.7
 """The share of examples that have nothing to do on them but words to read, where there are others; and while only reading is trained."""
 OFTEN = 4
@@ -86,7 +89,7 @@ class Trainer:
         self.builder, self.ids = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)), coordinate_ids(tokens)
         self.text = BatchedText(self.model, config.compiled)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
-        self.optimiser = self._optimiser()
+        self.optimisers = self._optimisers()
         self.step, self.seconds = 0, 0.0
         self.queue: list[int] = []
         self.groups: dict[str, list[int]] = {}  # of examples, by task
@@ -118,13 +121,18 @@ class Trainer:
                 heads[name][: len(value)] = value  # a checkpoint may be older than one of the heads, or than their last labels
         return trainer
 
-    def _optimiser(self) -> torch.optim.AdamW:
-        parameters = [*self.model.parameters(), *self.heads.parameters()]
+    def _optimisers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """Muon for the matrices inside the model, AdamW for what stands at its ends (as arXiv 2502.16982 has it), for heads and vectors."""
+        inside, others = list[Tensor](), list[Tensor]()
+        for name, parameter in self.model.named_parameters():
+            (inside if _INSIDE.search(name) and parameter.dim() in (2, 3) else others).append(parameter)
+        others += self.heads.parameters()
         groups = [
-            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05},
-            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+            {"params": [p for p in others if p.dim() >= 2], "weight_decay": 0.05},
+            {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98), fused=True)
+        rate = self.config.rate
+        return Muon(inside, rate, weight_decay=0.05), torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
     def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The vision tower's states before merging (B, patches, vision width), normed, and its features (B, cells, width)."""
@@ -154,12 +162,14 @@ class Trainer:
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         if not math.isfinite(float(total.detach())):
             raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate()
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
@@ -221,7 +231,7 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         state = {
             "model": self.model.state_dict(), "heads": self.heads.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step, "seconds": self.seconds, "queue": self.queue, "rng": self.rng.getstate(),
             "config": self.model.config.to_json_string(use_diff=False), "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
         }  # fmt: skip
@@ -242,11 +252,16 @@ class Trainer:
             raise ModelError(
                 f"{out / STATE} is damaged ({str(error).splitlines()[0]}): delete it to begin anew, or name another --out."
             ) from error
+        if "optimisers" not in state:
+            raise ModelError(
+                f"{out / STATE} was left by an older version, which trained otherwise: go on with --from {out} and another --out."
+            )
         model = empty_model(Glm4vMoeConfig(**json.loads(state["config"])))
         trainer = cls(examples, config, model, wrap_tokenizer(Tokenizer.from_str(state["tokenizer"])))
         trainer.model.load_state_dict(state["model"])
         trainer.heads.load_state_dict(state["heads"])
-        trainer.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, left in zip(trainer.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(left)
         trainer.step, trainer.seconds = state["step"], state["seconds"]
         trainer.queue = [index for index in state["queue"] if index < len(trainer.examples)]
         version, numbers, gauss = state["rng"]

@@ -19,6 +19,7 @@ from evals.screen_words import finds, named, standing
 from evals.training_data import examples, provenance, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import bare, held_out
+from model.examples import Touched
 from tools import compact_actions
 from tools.computer import Click
 
@@ -58,7 +59,10 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     asked = [q for example in train for q in example.readings]
     assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent", "told", "over"}
     assert all(len(q.targets) == (q.tag in ("find on pages", "phrase", "told")) for q in asked)
-    assert not any(held_out(word) for q in asked if q.tag in ("find on pages", "told", "over") for word in (q.sought, *q.past) if word)
+    named = [
+        word for q in asked if q.tag in ("find on pages", "told", "over") for word in (q.sought, *(one.words for one in q.past)) if word
+    ]
+    assert not any(held_out(word) for word in named)
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
     assert {q.tag for example in train for q in example.questions} == {"copy"}
     for example in train:
@@ -97,12 +101,13 @@ def test_a_made_up_instruction_asks_for_the_first_of_its_words_that_was_not_clic
         question = clicking(rng, found, size)
         task, *history = question.text.split("\n")
         named = re.findall(r"(?<![a-z])(?:Oak|elm|ash|fir)(?![a-z])", task)
-        hits = [word for word in question.past if word]
+        hits = [one.words for one in question.past if one.words]
         assert len(question.past) == len(history)
         assert hits == named[: len(hits)]
         for call, clicked in zip(history, question.past, strict=True):
             touched = [one.sought for one in found if one.sought in named and on(call, one.targets[0], size)]
-            assert touched == ([clicked] if clicked else [])
+            assert touched == ([clicked.words] if clicked.words else [])
+            assert (clicked.target is None) == (not clicked.words)
         if question.reply == "DONE()":
             ends += 1
             assert hits == named
@@ -111,7 +116,7 @@ def test_a_made_up_instruction_asks_for_the_first_of_its_words_that_was_not_clic
             assert bare(question.sought) == by_reply[question.reply].sought == named[len(hits)]
             assert question.targets == by_reply[question.reply].targets
         lengths.add(len(hits))
-        misses += "" in question.past
+        misses += Touched() in question.past
     assert lengths == {0, 1, 2, 3, 4}
     assert ends > 40
     assert misses > 30

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
-from model.examples import Example, Question
+from model.examples import Example, Question, Touched
 from model.glm4v_moe import Glm4vMoe
 from model.labels import (
     CAPITALS_FROM,
@@ -292,7 +292,9 @@ def test_where_a_place_is_decided_two_layers_are_taught_to_look_at_every_piece_t
 def test_a_point_of_the_history_looks_at_its_cell_and_at_the_words_that_name_it_or_away_when_it_missed(tmp_path: Path) -> None:
     image = examples(tmp_path, 1)[0].image  # 112×84 pixels: four columns of cells, three rows
     text = "Click okclick, in [5,6], then no.\nleft_click(start_box='[120,900]')\ntype(content='ok')\nleft_click(start_box='[990,10]')"
-    question = Question(text, "left_click(start_box='[120,300]')", ((5.0, 5.0, 20.0, 20.0),), sought="no", past=("okclick", ""))
+    question = Question(
+        text, "left_click(start_box='[120,300]')", ((5.0, 5.0, 20.0, 20.0),), sought="no", past=(Touched("okclick"), Touched())
+    )
     made = [Example(image, (question,))]
     trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
     tokens, batch = Tokens(trainer.tokenizer.backend_tokenizer), trainer.builder.build(made, random.Random(0))
@@ -308,6 +310,25 @@ def test_a_point_of_the_history_looks_at_its_cell_and_at_the_words_that_name_it_
     (linked,) = [found for name, layer, found in taught if name == "named" and layer == 2 and len(found) == len(past)]
     assert [keys == [batch.image_start - 1] for _, _, keys in linked] == [not past[index] for _, index, _ in linked]
     assert not [name for name, _, _ in looks(batch, 5) if name == "history"]
+
+
+def test_a_point_of_the_history_is_drawn_anew_in_the_rectangle_it_was_in_and_stays_where_it_missed(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image  # 112×84 pixels: four columns of cells, three rows
+    text = "Go.\nleft_click(start_box='[250,500]')\nleft_click(start_box='[990,10]')"
+    question = Question(text, "DONE()", past=(Touched("Go", (0.0, 0.0, 56.0, 84.0)), Touched()))
+    made = [Example(image, (question,))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    tokens, rng, seen = Tokens(trainer.tokenizer.backend_tokenizer), random.Random(0), set()
+    for _ in range(30):
+        batch = trainer.builder.build(made, rng)
+        hit, missed = (tokens.decode(batch.ids[0, index - 1 : index + 1].tolist()) for _, index, _ in batch.past_points)
+        x, y = (int(number) for number in hit.strip("[").split(","))
+        assert 100 <= x <= 400
+        assert 200 <= y <= 800
+        assert missed == "[990,10"
+        assert batch.past_points[0][2] == [batch.image_start + y * 3 // 1000 * 4 + x * 4 // 1000]
+        seen.add((x, y))
+    assert len(seen) > 20
 
 
 def test_a_deepened_checkpoint_says_what_it_said_and_all_of_it_learns(tmp_path: Path) -> None:
