@@ -73,7 +73,7 @@ def examples(*folders: Path) -> Iterator[Example]:
     rng, elsewhere = random.Random(0), list[str]()
     for example in (example for folder in folders for example in _recorded(folder)):
         here = {bare(word.text) for word in example.words}
-        absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 6)) if word not in here]
+        absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 12)) if word not in here]
         elsewhere = [*elsewhere, *sorted(word for word in here if len(word) > 1 and not held_out(word))][-400:]
         negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent", sought=shown) for shown in absent if here)
         copy = (copying(rng),) if rng.random() < COPIES else ()

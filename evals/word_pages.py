@@ -28,6 +28,7 @@ _COLUMNS, _ROWS = 8, 4
 _FONTS = ("Liberation Sans", "Liberation Sans", "Liberation Sans", "Liberation Serif", "Liberation Mono", "DejaVu Sans", "DejaVu Serif",
           "DejaVu Sans Mono")  # fmt: skip
 _SIZES = (8, 9, 9, 10, 10, 10, 10, 11, 11, 12, 12, 13, 14, 16)
+_SMALL_SIZES = (7, 7.5, 7.5, 7.5, 8, 8, 9)
 _LIGHT = ("#fff", "#fff", "#fff", "#fff", "#eee", "#def", "#ffe", "#f5f5f5", "#efe")
 _DARK = ("#222", "#113", "#000", "#343a40")
 _INK = ("#000", "#000", "#000", "#333", "#00c", "#c00", "#060", "#555", "#808")
@@ -135,6 +136,20 @@ class _Writer:
             parts.append(f"<div style='{self.style()}'>{self.rng.choice(_BLOCKS)(self)}</div>")
         return "".join(parts)
 
+    def running_text(self) -> str:
+        """A page of small print, its lines as close as those of a letter, some of its words links."""
+        rng, parts = self.rng, []
+        if rng.random() < 0.5:
+            parts.append(
+                f"<div style='background:#ff0;color:#000;min-height:46px;padding:2px;font:7.5pt Liberation Sans'>{self.words(4, 20)}</div>"
+            )
+        for _ in range(rng.randint(1, 4)):
+            place = f"margin:{rng.randint(0, 8)}px {rng.randint(0, 30)}px 0 {rng.randint(0, 20)}px"
+            font = f"font:{rng.choice(('normal', 'normal', 'normal', 'bold'))} {rng.choice(_SMALL_SIZES)}pt {rng.choice(_FONTS[:5])}"
+            text = " ".join(self.links() for _ in range(rng.randint(1, 4)))
+            parts.append(f"<div style='{place};{font};color:{rng.choice(_PALE if self.dark else _INK[:5])}'>{text}</div>")
+        return "".join(parts)
+
     def words(self, least: int, most: int) -> str:
         rng = self.rng
         return escape(" ".join(word(rng, self._kept) + rng.choice(_SIGNS) for _ in range(rng.randint(least, most))))
@@ -222,18 +237,19 @@ _BLOCKS: tuple[Callable[[_Writer], str], ...] = (
 
 
 def draw(
-    browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool], scale: float = SCALE
+    browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool], scale: float = SCALE, *, running: bool = False
 ) -> Iterator[tuple[int, Image.Image, list[Any]]]:
     """At most 32 pages at once: (seed, screenshot, words in pixels). The browser is as `open_browser` makes it.
 
-    scale: the browser's; a screenshot taken at another than SCALE is resampled, as `glimpse find` does.
+    scale: the browser's; a screenshot taken at another than SCALE is resampled, as `glimpse find` does. running: pages of running text.
     """
     areas = []
     for i, seed in enumerate(seeds):
         writer = _Writer(seed, kept)
         left, top = i % _COLUMNS * REGION[0], i // _COLUMNS * REGION[1]
         place = f"position:absolute;left:{left}px;top:{top}px;width:{REGION[0]}px;height:{REGION[1]}px;overflow:hidden"
-        areas.append(f"<div class=area style='{place};background:{writer.background}'>{writer.page()}</div>")
+        page = writer.running_text() if running else writer.page()
+        areas.append(f"<div class=area style='{place};background:{writer.background}'>{page}</div>")
     browser.evaluate("html => { document.body.style.margin = 0; document.body.innerHTML = html; }", "".join(areas))
     found = browser.evaluate(
         f"size => [...document.querySelectorAll('.area')].map(e => {{ const b = e.getBoundingClientRect();"
@@ -260,15 +276,15 @@ def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironm
 
 
 def record_pages(seeds: Sequence[int], out: Path) -> int:
-    """Draw pages of training words into a folder, every third thirty-two of them at one device pixel for a CSS pixel and resampled; what it
-    holds already is not drawn again. Returns how many were drawn."""
+    """Draw pages of training words into a folder, every third thirty-two of them at one device pixel for a CSS pixel and resampled, every
+    second of running text; what it holds already is not drawn again. Returns how many were drawn."""
     out.mkdir(parents=True, exist_ok=True)
     drawn = {json.loads(line)["seed"] for line in (out / PAGES).read_text().splitlines()} if (out / PAGES).exists() else set()
     left = [seed for seed in seeds if seed not in drawn]
     with open_browser() as sharp, open_browser(1.0) as coarse, (out / PAGES).open("a") as lines:
         for number, at in enumerate(range(0, len(left), _COLUMNS * _ROWS)):
             browser, scale = (coarse, 1.0) if number % 3 == 2 else (sharp, SCALE)
-            for seed, image, words in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale):
+            for seed, image, words in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale, running=number % 2 == 1):
                 image.save(out / f"{seed}.png", compress_level=1)
                 lines.write(json.dumps({"seed": seed, "words": words}) + "\n")
                 lines.flush()

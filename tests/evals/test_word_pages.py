@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,16 @@ def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -
         assert 0 <= top < bottom <= first.height
         assert len(columns) == len(text)
         assert seen[round(top) : round(bottom), round(left) : round(right)].std() > 2, f"nothing is written at {text}"
+
+
+def test_pages_of_running_text_have_many_words_on_lines_as_close_as_those_of_small_print() -> None:
+    with open_browser() as browser:
+        running = [words for *_, words in draw(browser, range(16), training_word, running=True)]
+        others = [words for *_, words in draw(browser, range(16), training_word)]
+    assert sum(map(len, running)) > 2 * sum(map(len, others))
+    rows = [sorted({(box[1] + box[3]) / 2 for _, box, _ in words}) for words in running]
+    apart = sorted(below - above for of_page in rows for above, below in pairwise(of_page))
+    assert 14 < apart[len(apart) // 2] < 21, "pixels, as many as a line of MiniWoB++ takes"
 
 
 def test_about_a_twentieth_of_the_words_is_kept_from_training_and_never_drawn_for_it() -> None:

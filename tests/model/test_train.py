@@ -240,6 +240,11 @@ def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: P
     assert json.loads((out / "config.json").read_text())["glimpse"] == {"point_smoothing": 25, "prompt": "compact"}
     fit((made[:4], made[4:]), out, config, reports.append)  # other examples, the same model
     assert reports[-1].step > 1
+    older = torch.load(out / STATE, weights_only=True)
+    del older["optimisers"]
+    torch.save(older, out / STATE)
+    with pytest.raises(ModelError, match=r"older version.*--from"):
+        fit((made, made), out, config, reports.append)
     (out / STATE).write_bytes((out / STATE).read_bytes()[:-1000])
     with pytest.raises(ModelError, match="is damaged"):
         fit((made, made), out, config, reports.append)
