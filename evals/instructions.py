@@ -22,7 +22,10 @@ ACTIONS = compact_actions()
 
 
 def copying(rng: random.Random) -> Question:
-    """A made-up instruction that names what is to be typed, the clicks and texts up to one of its fields, and the text of that field."""
+    """A made-up instruction that names what is to be typed, the clicks and texts up to one of its fields, and the text of that field; of
+    CASES of them, a word in capitals or in small letters."""
+    if rng.random() < CASES:
+        return _in_one_case(rng)
     values = [_value(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
     mark = rng.choice(('"', '"', "'", ""))
     named = [f"{_field(rng)} {mark}{value}{mark}" for value in values]
@@ -32,6 +35,21 @@ def copying(rng: random.Random) -> Question:
     for value in values[: chosen + 1]:
         history += [_somewhere(rng), ACTIONS.render(Type(text=value))]
     return Question(compact_text(f"{before} {' and the '.join(named)}{after}.", history[:-1]), history[-1], tag="copy")
+
+
+CASES = 0.15
+"""The share of made-up instructions to type that ask for capitals, or for none."""
+
+
+def _in_one_case(rng: random.Random) -> Question:
+    """A made-up instruction to type a word in capitals, or in small letters."""
+    made, capitals = word(rng, training_word), rng.random() < 0.5
+    kind = rng.choice(("upper case", "capital") if capitals else ("lower case", "small"))
+    mark, where = rng.choice(('"', '"', "'", "")), rng.choice((" in the text input", " in the field", ""))
+    verb, every = rng.choice(("Type", "Enter", "Write")), rng.choice(("", "all "))
+    task = f"{verb} {mark}{made}{mark} in {every}{kind} letters{where}{rng.choice(_MORE)}."
+    typed = ACTIONS.render(Type(text=made.upper() if capitals else made.lower()))
+    return Question(compact_text(task, [_somewhere(rng)]), typed, tag="copy")
 
 
 _ASKED = ("Click", "Click on", "Press", "Select", "Choose", "Open", "Find", "Tick", "Switch to", "Find and click on")

@@ -104,28 +104,35 @@ def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
             yield Question(find_text(asked), ACTIONS.render(centre(box, size)), (box,), "phrase", sought=asked)
 
 
-def named(task: str, target: Rectangle, words: Sequence[Any]) -> str:
-    """What of an instruction names a target, as it stands there: the longest run of words that stands on the target too, or else in its
-    row."""
+def named(task: str, target: Rectangle, words: Sequence[Any]) -> tuple[str, Rectangle | None]:
+    """What of an instruction names a target, as it stands there: the longest run of words that stands on the target too; or else in its
+    row, and then where it stands there."""
     left, top, right, bottom = target
-    on = [text for text, (x, y, x2, y2), _ in words if x < right and x2 > left and top <= (y + y2) / 2 <= bottom]
-    row = [text for text, (_, y, _, y2), _ in words if top - 4 <= (y + y2) / 2 <= bottom + 4]
-    return _common_run(task.split(), on) or _common_run(task.split(), row)
+    on = [word for word in words if word[1][0] < right and word[1][2] > left and top <= (word[1][1] + word[1][3]) / 2 <= bottom]
+    row = [word for word in words if top - 4 <= (word[1][1] + word[1][3]) / 2 <= bottom + 4]
+    told = task.split()
+    run, _ = _common_run(told, [text for text, *_ in on])
+    if run:
+        return " ".join(told[i] for i in run), None
+    run, at = _common_run(told, [text for text, *_ in row])
+    sides = list(zip(*(box for _, box, _ in row[at : at + len(run)]), strict=True))
+    beside = (min(sides[0]), min(sides[1]), max(sides[2]), max(sides[3])) if run else None
+    return " ".join(told[i] for i in run), beside
 
 
 _SMALL = frozenset(("a", "an", "and", "by", "click", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with"))
 """Words that name nothing, unless they are in quotes."""
 
 
-def _common_run(told: Sequence[str], shown: Sequence[str]) -> str:
-    """The longest run of words of an instruction that stands among others in the same order, whatever the signs around the words; no run of
-    small words alone."""
+def _common_run(told: Sequence[str], shown: Sequence[str]) -> tuple[range, int]:
+    """The longest run of words of an instruction that stands among others in the same order, whatever the signs around the words, and where
+    it begins among them; no run of small words alone."""
     a, b = ([bare(word).lower() for word in words] for words in (told, shown))
-    best = range(0)
+    best, at = range(0), 0
     for start in range(len(a)):
         for other in range(len(b)):
             same = takewhile(lambda pair: pair[0] == pair[1] != "", zip(a[start:], b[other:], strict=False))
             run = range(start, start + len(list(same)))
             if len(run) > len(best) and any(a[i] not in _SMALL or told[i] != bare(told[i]) for i in run):
-                best = run
-    return " ".join(told[i] for i in best)
+                best, at = run, other
+    return best, at

@@ -147,11 +147,11 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
-            sought = named(trajectory.task, targets[0], words) if targets else ""
-            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past))
+            sought, beside = named(trajectory.task, targets[0], words) if targets else ("", None)
+            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past), beside)
             touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"
-            after = tuple(_afterwards(trajectory.task, targets[0], size, seed, sought, words)) if once and targets else ()
+            after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and targets else ()
             told = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *told)
             yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)
@@ -166,13 +166,13 @@ def _told(found: Sequence[Question], seed: int | str, size: tuple[int, int]) -> 
         yield clicking(rng, asked, size)
 
 
-def _afterwards(task: str, target: Rectangle, size: tuple[int, int], seed: str, sought: str, words: Sequence[Any]) -> Iterator[Question]:
+def _afterwards(task: str, asked: Question, size: tuple[int, int], seed: str, words: Sequence[Any]) -> Iterator[Question]:
     """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
-    rng = random.Random(seed)
+    rng, target, sought = random.Random(seed), asked.targets[0], asked.sought
     yield Question(compact_text(task, [hit(rng, target, size)]), ACTIONS.render(Done()), tag="done", past=(Touched(sought, target),))
     if missed := miss(rng, [target], size, [tuple(box) for _, box, _ in words]):
         meant = ACTIONS.render(centre(target, size))
-        yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),))
+        yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),), beside=asked.beside)
 
 
 def _points(action: Tool | None) -> Sequence[Thousandths]:

@@ -43,7 +43,8 @@ class Question:
     lie in, in the reply's order; a point beyond them is wanted exactly.
 
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
-    that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order.
+    that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order. beside:
+    where the words sought stand, if in the first target's row and not on it.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Question:
     read: Word | None = None
     sought: str = ""
     past: tuple[Touched, ...] = ()
+    beside: Rectangle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,16 @@ class Lesson:
 
 @dataclass(slots=True)
 class PointLabel:
-    """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target, and
-    those of which it covers the upper and the lower half."""
+    """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target,
+    those of what tells its y (the words that name it, if they stand beside it), and those of which this covers the upper and the lower
+    half."""
 
     row: int
     index: int
     x: tuple[int, int]
     y: tuple[int, int]
     cells: list[int]
+    y_cells: list[int]
     halves: tuple[list[int], list[int]]
     target: Rectangle
     tag: str
@@ -217,8 +221,10 @@ class BatchBuilder:
                 target = left.pop()
                 x = allowed_thousandths(target[0], target[2], batch.size[0])
                 y = allowed_thousandths(target[1], target[3], batch.size[1])
-                cells, halves = target_cells(target, columns, rows), half_cells(target, columns, rows)
-                batch.points.append(PointLabel(row, at + i - 1, x, y, cells, halves, target, question.tag))
+                tells = question.beside if question.beside and len(left) == len(question.targets) - 1 else target
+                cells, y_cells = target_cells(target, columns, rows), target_cells(tells, columns, rows)
+                label = PointLabel(row, at + i - 1, x, y, cells, y_cells, half_cells(tells, columns, rows), target, question.tag)
+                batch.points.append(label)
                 if named and len(left) == len(question.targets) - 1:
                     batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]

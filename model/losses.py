@@ -160,8 +160,9 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
 
     Of the last five layers: the first three: head 2, where a reply and its first point are decided, at the words that name the target, so
     that the layers behind know what to look for. The second to the last: heads 0 (where x is decided) and 1 (where y is) at the image cells
-    of the target. The third and fourth, where y is decided: head 3 at the cells of which the target fills the upper half, head 0 at those
-    of which it fills the lower half, each at the beginning of the image when there are none: two lines of text fit in a cell. The third and
+    of the target; where it is named by words in its row, y is decided looking at these. The third and fourth, where y is decided: head 3 at
+    the cells of which the same fills the upper half, head 0 at those of which it fills the lower half, each at the beginning of the image
+    when there are none: two lines of text fit in a cell. The third and
     fourth, where a letter is typed: head 2 at that letter, in the question's text or on the screen. For this, a text's letters must know
     what stands before them (induction heads, arXiv 2209.11895): the second, head 3.
 
@@ -170,8 +171,11 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     there, or at the beginning of the image: so what was done can be told from what is still to be done.
     """
     first = first_grounding(layers)
-    targets = ((p, [batch.image_start + cell for cell in p.cells]) for p in batch.points)
-    pointing = [Look(p.row, head, p.index + head, keys) for p, keys in targets for head in (0, 1)]
+    pointing = [
+        Look(p.row, axis, p.index + axis, [batch.image_start + cell for cell in cells])
+        for p in batch.points
+        for axis, cells in enumerate((p.cells, p.y_cells))
+    ]
     typed = [Look(row, 2, index, keys) for row, index, keys in batch.sources]
     before = [Look(row, 3, index, [earlier]) for row, index, earlier in sorted(set(batch.repeated))]
     at_half = [

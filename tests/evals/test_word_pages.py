@@ -98,7 +98,11 @@ def test_what_is_to_be_copied_stands_in_the_instruction_and_has_not_been_typed_y
     for question in (copying(rng) for _ in range(300)):
         text = question.reply.removeprefix("type(content=").removesuffix(")")[1:-1]
         instruction, *history = question.text.split("\n")
-        assert text in instruction or instruction.endswith("...")
+        if "letters" in instruction:
+            assert text == (text.upper() if re.search("upper|capital", instruction) else text.lower())
+            assert text.lower() in instruction.lower()
+        else:
+            assert text in instruction or instruction.endswith("...")
         assert len(history) % 2 == 1
         assert history[-1].startswith("left_click(")
 
@@ -159,12 +163,12 @@ def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_onc
 def test_what_names_a_target_is_the_longest_run_of_the_instruction_that_stands_on_it_or_in_its_row() -> None:
     words = [["Hide", (20, 10, 40, 20), ()], ["the", (42, 10, 52, 20), ()], ["lamp", (54, 10, 74, 20), ()], ["to", (20, 40, 30, 50), ()]]
     task = 'Tick "hide the lamp", then go "to" Lamp'
-    assert named(task, (20, 8, 74, 22), words) == '"hide the lamp",'
-    assert named(task, (2, 8, 12, 22), words) == '"hide the lamp",'  # a box beside it
-    assert named(task, (54, 8, 74, 22), words) == 'lamp",'
-    assert named(task, (42, 8, 52, 22), words[1:2]) == ""  # a small word names nothing
-    assert named(task, (20, 38, 30, 52), words) == '"to"'  # but in quotes
-    assert named(task, (20, 100, 30, 110), words) == ""
+    assert named(task, (20, 8, 74, 22), words) == ('"hide the lamp",', None)
+    assert named(task, (2, 8, 12, 22), words) == ('"hide the lamp",', (20, 10, 74, 20)), "a box beside it"
+    assert named(task, (54, 8, 74, 22), words) == ('lamp",', None)
+    assert named(task, (42, 8, 52, 22), words[1:2]) == ("", None), "a small word names nothing"
+    assert named(task, (20, 38, 30, 52), words) == ('"to"', None), "but in quotes"
+    assert named(task, (20, 100, 30, 110), words) == ("", None)
 
 
 def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_path: Path) -> None:

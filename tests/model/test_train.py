@@ -406,3 +406,23 @@ def test_a_head_of_fewer_labels_is_taken_over_as_far_as_it_goes(tmp_path: Path) 
     assert (kept[:100] - begun[:100]).abs().max() < 1e-3
     assert (kept[100:] - begun[100:]).abs().max() > 1e-2
     assert math.isfinite(again.train_step()["letters"])
+
+
+def test_what_is_named_by_words_beside_it_is_found_across_by_its_look_and_down_by_the_words(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image  # 112×84 pixels: four columns of cells, three rows
+    bin_, name = (90.0, 32.0, 104.0, 50.0), (2.0, 30.0, 20.0, 40.0)
+    question = Question(
+        "Delete ok.", "left_drag(start_box='[866,500]', end_box='[80,80]')", (bin_, (4, 4, 9, 9)), sought="ok.", beside=name
+    )
+    made = [Example(image, (question,))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    batch = trainer.builder.build(made, random.Random(0))
+    found = [(name, look) for name, layer, some in looks(batch, 5) if layer == 2 for look in some]
+    first = batch.points[0].index
+    cells = {
+        (name, look.index - first, look.head): [key - batch.image_start for key in look.keys] for name, look in found if name != "named"
+    }
+    assert cells["attention", 0, 0] == [7]
+    assert cells["attention", 1, 1] == [4]
+    assert (cells["halves", 1, 3], cells["halves", 1, 0]) == ([4], [-1])
+    assert {tuple(keys) for (_, at, _), keys in cells.items() if at > 1} == {(0,), (-1,)}, "only the first point is named"
