@@ -29,6 +29,8 @@ from tools.computer import Click, Drag, Hover, Scroll, Type
 from tools.control import Done
 
 ACTIONS = compact_actions()
+RECORDED = 3.0
+"""How much more than a reading or a made-up instruction a recorded action counts: one question of about eight, and what all is for."""
 BAR = 75
 """Pixels at the top of a MiniWoB++ screenshot, where the instruction stands: it means its words where they stand below."""
 COPIES = 0.25
@@ -148,7 +150,7 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             sought, beside = named(trajectory.task, targets[0], words) if targets else ("", None)
-            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past), beside)
+            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past), beside, RECORDED)
             touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"
             after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and targets else ()

@@ -44,7 +44,7 @@ class Question:
 
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
     that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order. beside:
-    where the words sought stand, if in the first target's row and not on it.
+    where the words sought stand, if in the first target's row and not on it. weight: how much its kind and its points count.
     """
 
     text: str
@@ -55,6 +55,7 @@ class Question:
     sought: str = ""
     past: tuple[Touched, ...] = ()
     beside: Rectangle | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class PointLabel:
     halves: tuple[list[int], list[int]]
     target: Rectangle
     tag: str
+    weight: float
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ class Batch:
     image_start: int
     points: list[PointLabel] = field(default_factory=list)
     kinds: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token): what the reply is
+    kind_weights: list[float] = field(default_factory=list)
     ends: list[tuple[int, int, int]] = field(default_factory=list)  # those of replies without a place or a text: there is nothing to do
     copied: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands in the question
     read: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands on the screen
@@ -223,7 +226,9 @@ class BatchBuilder:
                 y = allowed_thousandths(target[1], target[3], batch.size[1])
                 tells = question.beside if question.beside and len(left) == len(question.targets) - 1 else target
                 cells, y_cells = target_cells(target, columns, rows), target_cells(tells, columns, rows)
-                label = PointLabel(row, at + i - 1, x, y, cells, y_cells, half_cells(tells, columns, rows), target, question.tag)
+                label = PointLabel(
+                    row, at + i - 1, x, y, cells, y_cells, half_cells(tells, columns, rows), target, question.tag, question.weight
+                )
                 batch.points.append(label)
                 if named and len(left) == len(question.targets) - 1:
                     batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
@@ -231,6 +236,7 @@ class BatchBuilder:
             elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
                 of_text = (batch.copied if told else batch.read) if i in sources else batch.text
                 (batch.kinds if i == asked else of_text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
+                batch.kind_weights += [question.weight] if i == asked else []
 
     def _label_history(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
         tokens, asked = self._tokens(question)

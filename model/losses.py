@@ -127,12 +127,13 @@ def place_loss(features: Tensor, batch: Batch, head: PlaceHead) -> Tensor:
     return F.mse_loss(said, codes.expand_as(said))
 
 
-def box_loss(hidden: Tensor, head: Tensor, ids: Sequence[int], ranges: Sequence[tuple[int, int]]) -> Tensor:
-    """-log of the probability that falls on the allowed thousandths; hidden (points, width), ids the 1,000 coordinate tokens."""
+def box_loss(hidden: Tensor, head: Tensor, ids: Sequence[int], ranges: Sequence[tuple[int, int]], weights: Tensor) -> Tensor:
+    """-log of the probability that falls on the allowed thousandths; hidden (points, width), ids the 1,000 coordinate tokens, weights
+    (points,)."""
     log_p = F.log_softmax(F.linear(hidden, head), -1)[:, torch.tensor(ids)]
     low, high = (torch.tensor(side)[:, None] for side in zip(*ranges, strict=True))
     value = torch.arange(len(ids))[None]
-    return -log_p.masked_fill((value < low) | (value > high), -1e9).logsumexp(1).mean()
+    return -log_p.masked_fill((value < low) | (value > high), -1e9).logsumexp(1) @ weights / weights.sum()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +211,14 @@ def attention_loss(scores: Tensor, wanted: Sequence[Look], spread: bool = False)
     return -log_p.masked_fill(mask, -1e9).logsumexp(1).mean()
 
 
-def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, int]]) -> Tensor:
-    """Cross-entropy of wanted tokens: (row, index of the token before, token)."""
+def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, int]], weights: Sequence[float] = ()) -> Tensor:
+    """Cross-entropy of wanted tokens: (row, index of the token before, token). weights: of the labels, equal if not given."""
     rows, index, wanted = torch.tensor(labels).T
-    return F.cross_entropy(F.linear(hidden[rows, index], head), wanted)
+    losses, of_each = (
+        F.cross_entropy(F.linear(hidden[rows, index], head), wanted, reduction="none"),
+        torch.tensor(weights or [1.0] * len(labels)),
+    )
+    return losses @ of_each / of_each.sum()
 
 
 def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tensor:
@@ -250,7 +255,7 @@ def action_losses(
     heads: the language model's, those for reading. ids: token ids of the thousandths of x and of y.
     """
     (hidden, scores, given), weight = outputs, heads[0]
-    losses = {"kinds": token_loss(hidden, weight, batch.kinds)}
+    losses = {"kinds": token_loss(hidden, weight, batch.kinds, batch.kind_weights)}
     if batch.sought:
         losses["sought"] = sought_loss(given, batch, heads[1].letters)
     for name, labels in (("tokens", batch.tokens), ("text", batch.text), ("copied", batch.copied), ("read", batch.read)):
@@ -258,8 +263,9 @@ def action_losses(
             losses[name] = token_loss(hidden, weight, labels)
     if batch.points:
         rows, index = torch.tensor([p.row for p in batch.points]), torch.tensor([p.index for p in batch.points])
-        losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points])
-        losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points])
+        counts = torch.tensor([p.weight for p in batch.points])
+        losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points], counts)
+        losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points], counts)
     for loss in (POINTING, HALVES, SOURCES, NAMED, HISTORY):
         with_it = [(score, wanted) for score, (name, _, wanted) in zip(scores, taught, strict=True) if name == loss]
         if with_it:

@@ -25,7 +25,7 @@ from model.labels import (
     piece_letters,
     target_cells,
 )
-from model.losses import Look, PlaceHead, attention_loss, looks
+from model.losses import Look, PlaceHead, attention_loss, box_loss, looks, token_loss
 from model.small import SmallConfig, build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
 from model.train import Progress, fit
@@ -426,3 +426,12 @@ def test_what_is_named_by_words_beside_it_is_found_across_by_its_look_and_down_b
     assert cells["attention", 1, 1] == [4]
     assert (cells["halves", 1, 3], cells["halves", 1, 0]) == ([4], [-1])
     assert {tuple(keys) for (_, at, _), keys in cells.items() if at > 1} == {(0,), (-1,)}, "only the first point is named"
+
+
+def test_a_question_that_weighs_three_counts_as_three_questions() -> None:
+    torch.manual_seed(0)
+    hidden, head, ranges = torch.randn(1, 3, 8), torch.randn(40, 8), [(0, 3), (5, 9), (2, 2)]
+    labels, often = [(0, 0, 7), (0, 1, 8), (0, 2, 9)], [0, 1, 1, 1, 2]
+    assert torch.allclose(token_loss(hidden, head, labels, [1.0, 3.0, 1.0]), token_loss(hidden, head, [labels[i] for i in often]))
+    once = box_loss(hidden[0], head, range(20, 30), ranges, torch.tensor([1.0, 3.0, 1.0]))
+    assert torch.allclose(once, box_loss(hidden[0, often], head, range(20, 30), [ranges[i] for i in often], torch.ones(5)))
