@@ -67,8 +67,14 @@ def find(
     raise typer.Exit(0 if found else 1)
 
 
+_WHOLE = ["minutes", "reading_minutes", "deepen", "often", "save_minutes", "compiled"]
+_ADAPTERS = ["prompt", "epochs", "device_map", "dtype"]
+"""Options of `train` for a small model that is trained whole, and for adapters."""
+
+
 @data.command()
 def train(
+    context: typer.Context,
     data: Annotated[list[Path], typer.Argument(help="Folders of demonstrations, recorded runs, or runs of a benchmark.")],
     out: Annotated[Path, typer.Option(help="Checkpoint folder; an unfinished training there is carried on.")],
     start: Annotated[Path | None, typer.Option("--from", help="Begin with this checkpoint's weights; tiny is the embedded one.")] = None,
@@ -99,8 +105,11 @@ def train(
     from model.train import fit
     from model.trainer import TrainConfig
 
-    if lora and (deepen or often):
-        raise EvalError("--deepen and --often are for training a small model whole, not for adapters: leave them out with --lora.")
+    sources = {name: context.get_parameter_source(name) for name in (_WHOLE if lora else _ADAPTERS)}
+    if given := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
+        names = ", ".join(f"--{name.replace('_', '-').replace('compiled', 'compile')}" for name in given)
+        told = "for training a small model whole: leave it out with --lora" if lora else "for adapters, which --lora RANK trains"
+        raise EvalError(f"{names}: {told}.")
     if lora:
         tune(
             data,
@@ -134,6 +143,7 @@ def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **pla
     from evals.recipe import load
     from evals.report import progress_line
     from evals.training_data import lessons, provenance
+    from model import embedded_path
     from model.lora import LoraTrainer, fit_lora
 
     found = list(lessons(data, prompt))
@@ -141,7 +151,8 @@ def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **pla
     trainer = LoraTrainer(loaded.model, loaded.tokens, loaded.preprocessor, config)
     fit_lora(trainer, found, lambda progress: print(progress_line(progress), flush=True))
     trainer.save(out, str(Path(base).resolve()) if Path(base).is_dir() else base, {**loaded.settings, "prompt": prompt})
-    (out / DATASET).write_text(json.dumps(provenance(data)) + "\n")
+    folder = embedded_path() if base == "tiny" else Path(base)
+    (out / DATASET).write_text(json.dumps(provenance([*([folder] if (folder / DATASET).exists() else []), *data])) + "\n")
 
 
 @data.command()

@@ -214,11 +214,9 @@ def attention_loss(scores: Tensor, wanted: Sequence[Look], spread: bool = False)
 def token_loss(hidden: Tensor, head: Tensor, labels: Sequence[tuple[int, int, int]], weights: Sequence[float] = ()) -> Tensor:
     """Cross-entropy of wanted tokens: (row, index of the token before, token). weights: of the labels, equal if not given."""
     rows, index, wanted = torch.tensor(labels).T
-    losses, of_each = (
-        F.cross_entropy(F.linear(hidden[rows, index], head), wanted, reduction="none"),
-        torch.tensor(weights or [1.0] * len(labels)),
-    )
-    return losses @ of_each / of_each.sum()
+    losses = F.cross_entropy(F.linear(hidden[rows, index], head), wanted, reduction="none")
+    counts = torch.tensor(weights or [1.0] * len(labels))
+    return losses @ counts / counts.sum()
 
 
 def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tensor:

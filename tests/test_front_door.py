@@ -82,7 +82,12 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["eval", "miniwob", "--tasks", "click-test", "--seeds", "zero"], "'zero' is no seed"),
         (["train", "no-such-folder"], "no-such-folder"),
         (["train", "no-such-folder", "--deepen", "2"], "--from"),
-        (["train", "no-such-folder", "--lora", "2", "--often", "search"], "--lora"),
+        (
+            ["train", "no-such-folder", "--lora", "2", "--often", "search"],
+            "--often: for training a small model whole: leave it out with --lora",
+        ),
+        (["train", "no-such-folder", "--lora", "2", "--no-compile", "--minutes", "60"], "--minutes, --compile: for training"),
+        (["train", "no-such-folder", "--epochs", "2"], "--epochs: for adapters, which --lora RANK trains"),
         (["demos", "miniwob", "--seeds", "0-4"], "Seed 0 is for testing"),
     ],
 )

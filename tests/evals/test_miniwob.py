@@ -8,13 +8,16 @@ import pytest
 from agent.agent import Agent
 from agent.policy import Limits
 from environments.base import Point
-from evals.base import EvalError, Task
+from evals.base import EvalError, Task, parse_seeds
+from evals.commands import tune
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, Strays, record, record_all
 from evals.miniwob import Miniwob, MiniwobEnvironment, make, task_names
 from evals.miniwob_tasks import LONG_STEPS, STEPS
 from evals.pages import REGION, SCALE
 from evals.plan import Plan
 from evals.training_data import examples
+from model import embedded_path
+from model.lora import LoraConfig
 from model.scripted import ScriptedModel
 
 TASKS = ["click-test", "click-test-2", "click-tab", "click-dialog"]
@@ -178,6 +181,16 @@ def test_demonstrations_are_rewarded_runs_that_know_their_targets_and_test_seeds
     with pytest.raises(EvalError, match="no oracle for 'chase-circle'"):
         record(unknown, tmp_path)
     unknown.close()
+
+
+def test_adapters_tell_the_seeds_of_their_base_with_their_own(tmp_path: Path) -> None:
+    data, adapter = tmp_path / "data", tmp_path / "adapter"
+    assert record_all("miniwob", data, ("click-test",), [99_999], Strays(0.0), workers=1, tell=print) == 1
+    tune([data], adapter, "tiny", LoraConfig(rank=2), "compact")
+    seeds = json.loads((adapter / DATASET).read_text())["seeds"]
+    of_base = json.loads((embedded_path() / DATASET).read_text())["seeds"]
+    assert {**seeds, "click-test": ""} == {**of_base, "click-test": ""}
+    assert set(parse_seeds(seeds["click-test"])) == {*parse_seeds(of_base["click-test"]), 99_999}
 
 
 def test_a_folder_without_demonstrations_is_named(tmp_path: Path) -> None:
