@@ -6,6 +6,7 @@ Words are as labels have them: [text, [left, top, right, bottom], [column of eac
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
@@ -106,7 +107,7 @@ def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
 
 def named(task: str, target: Rectangle, words: Sequence[Any]) -> tuple[str, Rectangle | None]:
     """What of an instruction names a target, as it stands there: the longest run of words that stands on the target too; or else in its
-    row, and then where it stands there."""
+    row, and then where it stands there; or else the day of a date."""
     left, top, right, bottom = target
     on = [word for word in words if word[1][0] < right and word[1][2] > left and top <= (word[1][1] + word[1][3]) / 2 <= bottom]
     row = [word for word in words if top - 4 <= (word[1][1] + word[1][3]) / 2 <= bottom + 4]
@@ -114,12 +115,16 @@ def named(task: str, target: Rectangle, words: Sequence[Any]) -> tuple[str, Rect
     run, _ = _common_run(told, [text for text, *_ in on])
     if run:
         return " ".join(told[i] for i in run), None
+    if day := next((day for text, *_ in on for day in _DAY.findall(task) if text.isdecimal() and int(text) == int(day)), None):
+        return day, None
     run, at = _common_run(told, [text for text, *_ in row])
     sides = list(zip(*(box for _, box, _ in row[at : at + len(run)]), strict=True))
     beside = (min(sides[0]), min(sides[1]), max(sides[2]), max(sides[3])) if run else None
     return " ".join(told[i] for i in run), beside
 
 
+_DAY = re.compile(r"\b\d{1,2}/(\d{1,2})/\d{4}\b")
+"""Of a date, the month first."""
 _SMALL = frozenset(("a", "an", "and", "by", "click", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with"))
 """Words that name nothing, unless they are in quotes."""
 

@@ -169,6 +169,9 @@ def test_what_names_a_target_is_the_longest_run_of_the_instruction_that_stands_o
     assert named(task, (42, 8, 52, 22), words[1:2]) == ("", None), "a small word names nothing"
     assert named(task, (20, 38, 30, 52), words) == ('"to"', None), "but in quotes"
     assert named(task, (20, 100, 30, 110), words) == ("", None)
+    days = [["2016", (40, 0, 60, 10), ()], ["9", (20, 10, 30, 20), ()], ["12", (40, 10, 50, 20), ()]]
+    assert named("Select 12/09/2016 as the date.", (18, 8, 32, 22), days) == ("09", None)
+    assert named("Select 12/09/2016 as the date.", (38, 8, 52, 22), days) == ("", None), "a month is no day"
 
 
 def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_path: Path) -> None:
