@@ -63,7 +63,8 @@ def test_a_display_that_dies_is_a_fault_and_reset_starts_another(tmp_path: Path)
         env.reset()
         assert env.virtual is not None
         for act in (lambda: env.click(Point(5, 5)), env.observe, lambda: env.type("a"), env.windows):
-            server = next(p for p in psutil.process_iter() if p.name() == "Xvfb" and f"{env.virtual.name}" in _listening(p))
+            servers = (p for p in psutil.process_iter(["name"]) if p.info["name"] == "Xvfb")
+            server = next(p for p in servers if f"{env.virtual.name}" in _listening(p))
             server.kill()
             server.wait(5)
             with pytest.raises(EnvironmentFault, match="display"):
@@ -83,8 +84,8 @@ def test_a_run_is_saved_when_the_display_dies_in_the_middle(tmp_path: Path) -> N
         model = ScriptedModel([actions.render(Click(point=Thousandths(x=500, y=500)))] * 5)
 
         def end(_: object) -> None:
-            for process in psutil.process_iter():
-                if process.name() == "Xvfb" and process.ppid() == os.getpid():
+            for process in psutil.process_iter(["name"]):
+                if process.info["name"] == "Xvfb" and process.ppid() == os.getpid():
                     process.kill()
                     process.wait(5)
 
