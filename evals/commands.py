@@ -107,7 +107,7 @@ def train(
 
     sources = {name: context.get_parameter_source(name) for name in (_WHOLE if lora else _ADAPTERS)}
     if given := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
-        names = ", ".join(f"--{name.replace('_', '-').replace('compiled', 'compile')}" for name in given)
+        names = ", ".join(option.opts[0] for option in context.command.params if option.name in given)
         told = "for training a small model whole: leave it out with --lora" if lora else "for adapters, which --lora RANK trains"
         raise EvalError(f"{names}: {told}.")
     if lora:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from string import ascii_letters, digits
 
 from agent.prompts.compact import compact_text
-from evals.screen_words import hit, miss
+from evals.screen_words import miss
 from evals.word_pages import training_word, word
 from model.examples import Question, Touched
 from tools import compact_actions
@@ -70,7 +70,7 @@ def clicking(rng: random.Random, found: Sequence[Question], size: tuple[int, int
     after = rng.choice(_AND) if rng.random() < 0.7 or not mark else f"{rng.choice((' ', ', '))}{_some(rng)}"
     task = f"{before}{rng.choice((', ', ', ', ' and ', ', then click ')).join(named)}{after}."
     clicked = rng.randrange(len(chosen) + (after not in _MORE))
-    history = [hit(rng, one.targets[0], size) for one in chosen[:clicked]]
+    history = [one.reply for one in chosen[:clicked]]  # a batch draws their points anew (Touched)
     past = [Touched(one.sought, one.targets[0]) for one in chosen[:clicked]]
     if clicked == len(chosen):
         return Question(compact_text(task, history), ACTIONS.render(Done()), (), "over", past=tuple(past))

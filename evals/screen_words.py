@@ -74,12 +74,6 @@ def centre(box: Sequence[float], size: tuple[int, int]) -> Click:
     return Click(point=Thousandths.of((int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)), size))
 
 
-def hit(rng: random.Random, box: Rectangle, size: tuple[int, int]) -> str:
-    """A click somewhere in a box."""
-    left, top, right, bottom = box
-    return _click((rng.uniform(left + 1, right - 1), rng.uniform(top + 1, bottom - 1)), size)
-
-
 def miss(rng: random.Random, boxes: Sequence[Rectangle], size: tuple[int, int], others: Sequence[Rectangle] = ()) -> str | None:
     """A click on one of the others, or anywhere; None where chance put it within 8 pixels of one of the boxes."""
     if others and rng.random() < 0.5:
@@ -89,11 +83,7 @@ def miss(rng: random.Random, boxes: Sequence[Rectangle], size: tuple[int, int], 
     x, y = rng.uniform(left, right), rng.uniform(top, bottom)
     if any(left - 8 <= x <= right + 8 and top - 8 <= y <= bottom + 8 for left, top, right, bottom in boxes):
         return None
-    return _click((x, y), size)
-
-
-def _click(place: tuple[float, float], size: tuple[int, int]) -> str:
-    return ACTIONS.render(Click(point=Thousandths.of((int(place[0]), int(place[1])), size)))
+    return ACTIONS.render(centre((x, y, x, y), size))
 
 
 def _phrases(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:

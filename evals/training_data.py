@@ -18,7 +18,7 @@ from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
-from evals.screen_words import centre, finds, hit, letters, miss, named, readings, standing
+from evals.screen_words import centre, finds, letters, miss, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
 from model.examples import Example, Lesson, Question, Touched
@@ -171,9 +171,9 @@ def _told(found: Sequence[Question], seed: int | str, size: tuple[int, int]) -> 
 def _afterwards(task: str, asked: Question, size: tuple[int, int], seed: str, words: Sequence[Any]) -> Iterator[Question]:
     """What follows on a page that looks the same after a click: on the target, the end; anywhere else, the click that was meant."""
     rng, target, sought = random.Random(seed), asked.targets[0], asked.sought
-    yield Question(compact_text(task, [hit(rng, target, size)]), ACTIONS.render(Done()), tag="done", past=(Touched(sought, target),))
+    meant = ACTIONS.render(centre(target, size))  # in a history its point is drawn anew (Touched)
+    yield Question(compact_text(task, [meant]), ACTIONS.render(Done()), tag="done", past=(Touched(sought, target),))
     if missed := miss(rng, [target], size, [tuple(box) for _, box, _ in words]):
-        meant = ACTIONS.render(centre(target, size))
         yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),), beside=asked.beside)
 
 

@@ -129,20 +129,21 @@ class _Writer:
     def page(self) -> str:
         parts = []
         if self.rng.random() < 0.45:
-            parts.append(
-                f"<div style='background:#ff0;color:#000;min-height:46px;padding:2px;font:13px Liberation Sans'>{self.words(3, 9)}</div>"
-            )
+            parts.append(self.instruction("13px", 3, 9))
         for _ in range(self.rng.randint(2, 6)):
             parts.append(f"<div style='{self.style()}'>{self.rng.choice(_BLOCKS)(self)}</div>")
         return "".join(parts)
+
+    def instruction(self, size: str, least: int, most: int) -> str:
+        """Words on yellow, as above MiniWoB++'s pages."""
+        style = f"background:#ff0;color:#000;min-height:46px;padding:2px;font:{size} Liberation Sans"
+        return f"<div style='{style}'>{self.words(least, most)}</div>"
 
     def running_text(self) -> str:
         """A page of small print, its lines as close as those of a letter, some of its words links."""
         rng, parts = self.rng, []
         if rng.random() < 0.5:
-            parts.append(
-                f"<div style='background:#ff0;color:#000;min-height:46px;padding:2px;font:7.5pt Liberation Sans'>{self.words(4, 20)}</div>"
-            )
+            parts.append(self.instruction("7.5pt", 4, 20))
         for _ in range(rng.randint(1, 4)):
             place = f"margin:{rng.randint(0, 8)}px {rng.randint(0, 30)}px 0 {rng.randint(0, 20)}px"
             font = f"font:{rng.choice(('normal', 'normal', 'normal', 'bold'))} {rng.choice(_SMALL_SIZES)}pt {rng.choice(_FONTS[:5])}"

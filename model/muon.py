@@ -6,7 +6,7 @@ their own type (torch's does it in bfloat16).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -37,8 +37,12 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """closure: not supported."""
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """closure: computes the loss and the gradients first; its loss is returned, as torch's optimisers do."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             alike: dict[torch.Size, list[Tensor]] = {}
             for parameter in group["params"]:
@@ -50,6 +54,7 @@ class Muon(torch.optim.Optimizer):
                 for parameter, step in zip(parameters, steps, strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(step.view_as(parameter), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+        return loss
 
     def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
         assert parameter.grad is not None

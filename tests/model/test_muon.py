@@ -41,6 +41,20 @@ def test_steps_are_those_of_torchs_muon_and_a_stack_of_matrices_is_trained_as_ea
     assert float((stack - torch.stack([*theirs])).detach().norm() / moved) < 0.02  # theirs is computed in bfloat16
 
 
+def test_a_closure_computes_the_gradients_before_the_step_and_its_loss_is_returned() -> None:
+    trained = torch.nn.Parameter(torch.eye(4))
+    optimiser = Muon([trained], 0.1, weight_decay=0.0)
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        loss = trained.diagonal().sum()
+        torch.autograd.backward(loss)
+        return float(loss.detach())
+
+    assert optimiser.step(closure) == 4.0
+    assert optimiser.step(closure) < 4.0
+
+
 def test_a_parameter_without_a_gradient_stays() -> None:
     still, moved = torch.nn.Parameter(torch.ones(4, 4)), torch.nn.Parameter(torch.ones(4, 4))
     moved.grad = torch.eye(4)
