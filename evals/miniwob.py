@@ -18,7 +18,7 @@ from environments.base import Environment, EnvironmentFault, Observation, Point
 from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Source, Task, match_names
 from evals.miniwob_tasks import SUITES, browsergym_episodes, episodes, suite_tasks, threshold
-from evals.oracles import ORACLES
+from evals.oracles import ORACLES, PARTLY
 from evals.pages import REGION, SCALE, PageBenchmark, PageEnvironment
 
 SOURCE = Source(
@@ -92,7 +92,7 @@ class MiniwobEnvironment(PageEnvironment):
         self, browser: BrowserEnvironment, page: Path, seed: str | int, reload: bool = True, screen: Environment | None = None
     ) -> None:
         super().__init__(browser, screen)
-        self.page, self.seed, self.reload, self.script = page, seed, reload, ORACLES.get(page.stem)
+        self.page, self.seed, self.reload, self.script = page, seed, reload, {**ORACLES, **PARTLY}.get(page.stem)
         self.done, self.raw, self.reason = False, 0.0, ""
         self._seen: Observation | None = None
 

@@ -40,7 +40,17 @@ def standing(text: str, words: Sequence[Any]) -> Word | None:
                 columns += [*([columns[-1] + 4] if columns else []), *of_letters[at : at + len(part)]]  # 4: into the space
             if max(rows) - min(rows) <= 2:
                 places.append(Word(text, tuple(columns), min(rows)))
+    places = places or list(_letter_by_letter(text, words))
     return places[0] if len(places) == 1 else None
+
+
+def _letter_by_letter(text: str, words: Sequence[Any]) -> Iterator[Word]:
+    """Where a text stands as neighbours that are each one letter of it, as in a captcha, more or less on one line."""
+    for start in range(len(words) - len(text) + 1) if len(text) > 1 else ():
+        chosen = words[start : start + len(text)]
+        rows = [(box[1] + box[3]) / 2 for _, box, _ in chosen]
+        if [shown for shown, _, _ in chosen] == list(text) and max(rows) - min(rows) <= 14:
+            yield Word(text, tuple(column for _, _, columns in chosen for column in columns), sum(rows) / len(rows))
 
 
 def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> tuple[Question, ...]:
@@ -101,7 +111,7 @@ def named(task: str, target: Rectangle, words: Sequence[Any]) -> tuple[str, Rect
     left, top, right, bottom = target
     on = [word for word in words if word[1][0] < right and word[1][2] > left and top <= (word[1][1] + word[1][3]) / 2 <= bottom]
     row = [word for word in words if top - 4 <= (word[1][1] + word[1][3]) / 2 <= bottom + 4]
-    told = task.split()
+    told = re.split(r"[\s>]+", task)  # the levels of a menu have ">" between them
     run, _ = _common_run(told, [text for text, *_ in on])
     if run:
         return " ".join(told[i] for i in run), None

@@ -150,12 +150,14 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             sought, beside = named(trajectory.task, targets[0], words) if targets else ("", None)
+            if told := label.get("named"):
+                sought, beside = told, None
             question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past), beside, RECORDED)
             touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"
             after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and targets else ()
-            told = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
-            asked = (*readings(words, size), *told)
+            clicks = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
+            asked = (*readings(words, size), *clicks)
             yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)
         history.append(call)
         past += touched

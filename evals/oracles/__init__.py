@@ -1,7 +1,8 @@
 """Scripted experts: `ORACLES` has a script for each of MiniWoB++'s tasks that one solves, `UNSOLVED` the reason for each other one.
 
 Only those that succeed with each of the seeds 0 to 4 are here, by the pages' own rewards and within the tasks' budgets. To try them all:
-`glimpse eval miniwob --suite oracles --agent oracle`.
+`glimpse eval miniwob --suite oracles --agent oracle`. `PARTLY` has scripts for some of the others that succeed with most seeds, and may
+be recorded where they do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from evals.oracles import clicks, drags, forms, hints, lists
 from evals.oracles.base import Script
 
 ORACLES: dict[str, Script] = dict(sorted({**clicks.SCRIPTS, **drags.SCRIPTS, **forms.SCRIPTS, **hints.SCRIPTS, **lists.SCRIPTS}.items()))
+PARTLY: dict[str, Script] = {
+    "click-pie-nodelay": clicks.pie, "email-inbox-forward": lists.mail, "email-inbox-noscroll": lists.mail,
+}  # fmt: skip
 _QUICK = "it asks for quickness: the page moves on while one looks and thinks"
 _TWICE = "with seed 2 two messages are by the sender that is asked for: which one is meant is nowhere to be read"
 UNSOLVED: dict[str, str] = {

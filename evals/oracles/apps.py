@@ -44,18 +44,18 @@ def settings(page: Page) -> Actions:
         if change["tab"] and not page.has(".tab.here", change["tab"]):
             yield from page.click(".tab", change["tab"])
         if change["kind"] == "check":
-            yield from page.click(f"{row} input")
+            yield from page.click(f"{row} input", named=change["label"])
         elif change["kind"] == "radio":
             yield from page.click(f'{row} input[value="{now}"]')
         elif change["kind"] == "field":
             empty = page.js("document.querySelector(given[0]).value === ''", f"{row} input")
-            yield from page.click(f"{row} input")
+            yield from page.click(f"{row} input", named=change["label"])
             if not empty:
                 yield Key(keys="ctrl+a")
             yield Type(text=now)
         else:
             native = change["kind"] == "select"
-            yield from page.click(f"{row} select" if native else f"{row} .list > button")
+            yield from page.click(f"{row} select" if native else f"{row} .list > button", named=change["label"])
             yield from page.click(f"{row} option" if native else f"{row} .options button", now)
     yield from page.click("#save")
 

@@ -94,12 +94,14 @@ class Page:
     """What a script sees of a page, in CSS pixels, and the actions it has to say for it. Looking changes nothing.
 
     An element is named by a selector, its whole text if that is given, and which of the rendered ones it is, from 0.
-    target: where the action under way may go, in pixels of the screenshot; None when no one place is meant.
+    target: where the action under way may go, in pixels of the screenshot; None when no one place is meant. named: the words of the
+    instruction that tell it, where a script says so.
     """
 
     def __init__(self, env: PageEnvironment) -> None:
         self._env = env
         self.target: Rectangle | None = None
+        self.named = ""
 
     @property
     def instruction(self) -> str:
@@ -156,17 +158,21 @@ class Page:
             yield Scroll(point=self.at(*middle(found["view"])), dy=notches)
         raise ModelError(f"The oracle does not find {_named(selector, text, nth)} in what is seen of the page.")
 
-    def click(self, selector: str, text: str | None = None, nth: int = 0, *, count: int = 1, hold: str = "") -> Iterator[Tool]:
+    def click(
+        self, selector: str, text: str | None = None, nth: int = 0, *, count: int = 1, hold: str = "", named: str = ""
+    ) -> Iterator[Tool]:
         yield from self.reach(selector, text, nth)
+        self.named = named
         yield Click(point=self._aim(), count=count, hold=tuple(hold.split()))
 
-    def hover(self, selector: str, text: str | None = None, nth: int = 0) -> Iterator[Tool]:
+    def hover(self, selector: str, text: str | None = None, nth: int = 0, *, named: str = "") -> Iterator[Tool]:
         yield from self.reach(selector, text, nth)
+        self.named = named
         yield Hover(point=self._aim())
 
-    def fill(self, selector: str, text: str, nth: int = 0) -> Iterator[Tool]:
+    def fill(self, selector: str, text: str, nth: int = 0, *, named: str = "") -> Iterator[Tool]:
         """Click a field that is empty, and type."""
-        yield from self.click(selector, nth=nth)
+        yield from self.click(selector, nth=nth, named=named)
         yield Type(text=text)
 
     def drag(self, *path: tuple[float, float]) -> Drag:
@@ -191,12 +197,14 @@ class Label:
     """What the DOM said at one step, in pixels of the screenshot.
 
     kind: an action, a stray click (not to be learned), or the end. target: where a click may go. words: every visible word as
-    [text, [left, top, right, bottom], [column of each letter's centre]].
+    [text, [left, top, right, bottom], [column of each letter's centre]]. named: the words of the instruction that tell the target, where
+    they are not those that stand on it.
     """
 
     kind: Literal["act", "stray", "end"]
     target: Rectangle | None
     words: list[Any]
+    named: str = ""
 
 
 class Oracle:
@@ -236,10 +244,11 @@ class Oracle:
         if self._words:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, _pixels(box), _pixels(columns)] for text, box, columns in seen]
-        self._page.target = None
+        self._page.target, self._page.named = None, ""
         action = next(self._plan, Done())
         target = self._page.target if isinstance(action, Click | Hover) else None
-        self.labels.append(Label("end" if isinstance(action, Done) else "act", target, words))
+        named = self._page.named if target else ""
+        self.labels.append(Label("end" if isinstance(action, Done) else "act", target, words, named))
         return Completion(self.actions.render(action))
 
     def _astray(self, messages: Sequence[Message], config: GenerationConfig) -> Completion | None:

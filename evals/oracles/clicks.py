@@ -10,7 +10,7 @@ from environments.base import Point
 from evals.oracles.base import Actions, Page, Script, middle
 from tools.computer import Click
 
-_ORDINAL = r"(\d+)(?:st|nd|rd|th)"
+_ORDINAL = r"(\d+)(st|nd|rd|th)"
 _SUBMIT = "#subbtn"
 
 
@@ -33,11 +33,11 @@ def quoted(selector: str, pattern: str = '"(.*)"') -> Script:
 
 
 def buy_ticket(page: Page) -> Actions:
-    what = page.said("with the (.*) (?:cost|duration)")
+    what, of = page.told("with the (.*) (cost|duration)")
     field = "buy-ticket" if "cost" in page.instruction else "time-duration"
     values = page.js(f"all('.{field}').map(e => Number(e.dataset.price ?? e.dataset.duration))")
     best = min if what in ("cheapest", "shortest") else max
-    yield from page.click(".buy-ticket", nth=values.index(best(values)))
+    yield from page.click(".buy-ticket", nth=values.index(best(values)), named=f"{what} {of}")
 
 
 def button_sequence(page: Page) -> Actions:
@@ -46,7 +46,8 @@ def button_sequence(page: Page) -> Actions:
 
 
 def color(page: Page) -> Actions:
-    yield from page.click(f'#area [data-color="{page.said("Click on the (.*) colored box")}"]')
+    named = page.said("Click on the (.*) colored box")
+    yield from page.click(f'#area [data-color="{named}"]', named=named)
 
 
 def dialog(page: Page) -> Actions:
@@ -59,16 +60,17 @@ def dialog(page: Page) -> Actions:
 
 def widget(page: Page) -> Actions:
     kind = page.said('"(.*)"')
-    yield from page.click(f'#area [data-type="{kind}"]')
+    yield from page.click(f'#area [data-type="{kind}"]', named=f'"{kind}"')
 
 
 def focus_nth(page: Page) -> Actions:
-    yield from page.click("#area input", nth=int(page.said(_ORDINAL)) - 1)
+    nth, ending = page.told(_ORDINAL)
+    yield from page.click("#area input", nth=int(nth) - 1, named=f"{nth}{ending}")
 
 
 def grid_coordinate(page: Page) -> Actions:
     place = page.said(r"(\(.*\))")
-    yield from page.click(f'circle[id="{place}"]')
+    yield from page.click(f'circle[id="{place}"]', named=place)
 
 
 # shapes
@@ -94,11 +96,13 @@ def _matching(page: Page, description: str) -> list[int]:
 
 
 def click_shape(page: Page) -> Actions:
-    yield from page.click("#area_svg > *", nth=_matching(page, page.said("Click on a (.*)"))[0])
+    description = page.said("Click on a (.*)")
+    yield from page.click("#area_svg > *", nth=_matching(page, description)[0], named=description)
 
 
 def count_shape(page: Page) -> Actions:
-    yield from page.click("#count-buttons button", str(len(_matching(page, page.said("How many (.*)s are there")))))
+    description = page.said("How many (.*)s are there")
+    yield from page.click("#count-buttons button", str(len(_matching(page, description))), named=f"{description}s")
 
 
 def identify_shape(page: Page) -> Actions:
@@ -148,10 +152,10 @@ def similar_checkboxes(page: Page) -> Actions:
 
 
 def number_checkboxes(page: Page) -> Actions:
-    pattern = page.js("PATTERNS[given[0]].flat()", int(page.said(r'"(\d)"')))
-    for i, ticked in enumerate(pattern):
+    digit = page.said(r'("\d")')
+    for i, ticked in enumerate(page.js("PATTERNS[given[0]].flat()", int(digit[1]))):
         if ticked:
-            yield from page.click("#checkboxes input", nth=i)
+            yield from page.click("#checkboxes input", nth=i, named=digit)
     yield from page.click(_SUBMIT)
 
 
@@ -161,20 +165,20 @@ def collapsible(page: Page) -> Actions:
 
 
 def collapsible_link(page: Page) -> Actions:
-    link = page.said('"(.*)"')
-    section = page.js(
-        "$('.ui-accordion-content').toArray().findIndex(e => $(e).find('.alink').toArray().some(a => text(a) === given[0]))", link
-    )
-    yield from page.click("#area h3", nth=section)
+    """Open one section after the other until the link is there: one cannot know which."""
+    link, sections = page.said('"(.*)"'), len(page.texts("#area h3"))
+    while not page.has(".alink", link):
+        opened = page.js("all('#area h3').findIndex(e => e.matches('.ui-accordion-header-active'))")
+        yield from page.click("#area h3", nth=(opened + 1) % sections)
     yield from page.click(".alink", link)
 
 
 def tab_link(page: Page) -> Actions:
-    """A link that is on no tab's panel (click-tab-2-medium) asks for nothing but the second tab."""
-    link = page.said('"(.*)"')
-    if not page.has(".alink", link):
-        panel = page.js("($('.alink').toArray().find(a => text(a) === given[0]) || $('#tabs-2')[0]).closest('.ui-tabs-panel').id", link)
-        yield from page.click(f'#area ul a[href="#{panel}"]')
+    """Look at one tab after the other until the link is there. One that is on no tab (click-tab-2-medium) asks for the second tab alone."""
+    link, tabs = page.said('"(.*)"'), len(page.texts("#area ul a"))
+    while not page.has(".alink", link):
+        here = page.js("all('#area ul li').findIndex(e => e.matches('.ui-tabs-active'))")
+        yield from page.click("#area ul a", nth=(here + 1) % tabs)
     yield from page.click(".alink", link)
 
 
@@ -182,13 +186,13 @@ def _down_to(page: Page, levels: list[str]) -> Actions:
     """Hover from one level of a menu to the next; a level opens a moment later."""
     for parent, child in pairwise(levels):
         while not page.has(".ui-menu-item > div", child):
-            yield from page.hover(".ui-menu-item > div", parent)
+            yield from page.hover(".ui-menu-item > div", parent, named=parent if parent in page.instruction else "")
 
 
 def menu(page: Page) -> Actions:
     levels = page.said("Select (.*)").split(">")
     yield from _down_to(page, levels)
-    yield from page.click(".ui-menu-item > div", levels[-1])
+    yield from page.click(".ui-menu-item > div", levels[-1], named=levels[-1])
 
 
 def icon_menu(page: Page) -> Actions:
@@ -212,9 +216,10 @@ def pie(page: Page) -> Actions:
 
 
 def shades(page: Page) -> Actions:
-    selector = f'#area span[data-color="{page.said("shades of (.*) and")}"]'
+    color = page.said("shades of (.*) and")
+    selector = f'#area span[data-color="{color}"]'
     for i in range(len(page.texts(selector))):
-        yield from page.click(selector, nth=i)
+        yield from page.click(selector, nth=i, named=color)
     yield from page.click("#submit")
 
 
@@ -241,16 +246,11 @@ def generate_number(page: Page) -> Actions:
 
 
 def folder_tree(page: Page) -> Actions:
+    """Open the first folder that is closed until the name is there."""
     name = page.said('"(.*)"')
-    levels = page.js(
-        """($('#tree span').toArray().find(e => text(e) === given[0]) || document.body)
-      && $($('#tree span').toArray().find(e => text(e) === given[0])).parents('li').toArray().reverse()
-         .map(li => $('#tree span').index($(li).children('span')))""",
-        name,
-    )
-    for level in levels:
-        seen = page.js("$('#tree span').toArray().slice(0, given[0]).filter(shown).length", level)
-        yield from page.click("#tree span", nth=seen)
+    while not page.has("#tree span", name):
+        yield from page.click("#tree .expandable > .folder")
+    yield from page.click("#tree span", name)
 
 
 def odd_or_even(page: Page) -> Actions:

@@ -128,9 +128,9 @@ def three_sliders(page: Page) -> Actions:
 
 
 def slider_and_checkbox(page: Page) -> Actions:
-    value, box = page.told(r"Select (-?\d+) with the slider, click the (\d)")
+    value, box = page.told(r"Select (-?\d+) with the slider, click the (\d..)")
     yield from _slide(page, "#slider", int(value))
-    yield from page.click(f"#checkbox-{box}")
+    yield from page.click(f"#checkbox-{box[0]}", named=f"{box} checkbox")
     yield from page.click(_SUBMIT)
 
 
@@ -154,7 +154,8 @@ def highlight_text(page: Page) -> Actions:
 
 
 def highlight_paragraph(page: Page) -> Actions:
-    yield from page.click("#randomText p", nth=int(page.said(r"(\d)(?:st|nd|rd)")) - 1, count=3)
+    named = page.said(r"(\d(?:st|nd|rd))")
+    yield from page.click("#randomText p", nth=int(named[0]) - 1, count=3, named=named)
     yield from page.click(_SUBMIT)
 
 

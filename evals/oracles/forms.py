@@ -9,7 +9,8 @@ from evals.pages import REGION
 from tools.computer import Click, Key, Type
 
 _SUBMIT = "#subbtn"
-_LABELS = {"genre": "Genre", "director": "Director", "year": "Year|Date"}
+_LABELS = {"movies": "Genre", "directed": "Director", "year": "Year|Date"}
+"""How the instruction names a field, and what may stand beside it."""
 
 
 def enter_text(page: Page) -> Actions:
@@ -31,10 +32,10 @@ def enter_password(page: Page) -> Actions:
 def login(page: Page) -> Actions:
     """A pop-up may come when a field is clicked: cancel it, and click there again."""
     for field, text in zip(("#username", "#password"), page.told('username "(.*)" and the password "(.*)" into'), strict=True):
-        yield from page.click(field)
+        yield from page.click(field, named=field[1:])
         if page.has("#popup-cancel"):
             yield from page.click("#popup-cancel")
-            yield from page.click(field)
+            yield from page.click(field, named=field[1:])
         yield Type(text=text)
     yield from page.click(_SUBMIT)
 
@@ -112,29 +113,30 @@ def guess_number(page: Page) -> Actions:
 
 
 def radio_and_number(page: Page) -> Actions:
-    radio, number, box = page.told(r'Check the (\d).. radio button and enter the number "(.*)" into the (\d)')
-    yield from page.click("#area input[type=radio]", nth=int(radio) - 1)
-    yield from page.fill("#area input[type=text]", number, nth=int(box) - 1)
+    radio, number, box = page.told(r'Check the (\d..) radio button and enter the number "(.*)" into the (\d..)')
+    yield from page.click("#area input[type=radio]", nth=int(radio[0]) - 1, named=f"{radio} radio")
+    yield from page.fill("#area input[type=text]", number, nth=int(box[0]) - 1, named=f"{box} textbox")
     yield from page.click(_SUBMIT)
 
 
 def movie_search(page: Page) -> Actions:
     """Five layouts of the same three fields; a label stands somewhere beside its field."""
-    wanted = zip(_LABELS.values(), page.told("Search for (.*) movies directed by (.*) from year (.*)[.]"), strict=True)
+    wanted = zip(_LABELS.items(), page.told("Search for (.*) movies directed by (.*) from year (.*)[.]"), strict=True)
     rows = page.js("all('#area input[type=text]').map(e => text(e.closest('p, tr, .row, .field, .ui-entry')))")
-    for label, text in wanted:
-        yield from page.fill("#area input[type=text]", text, nth=next(i for i, row in enumerate(rows) if re.search(label, row)))
+    for (named, label), text in wanted:
+        nth = next(i for i, row in enumerate(rows) if re.search(label, row))
+        yield from page.fill("#area input[type=text]", text, nth, named=named)
     yield from page.click("#area button, #area .final, #area .ui-submit")
 
 
 def search_engine(page: Page) -> Actions:
-    query, position = page.told(r'enter "(.*)" and press .* the (\d+)(?:st|nd|rd|th) search result')
-    results, on_page = divmod(int(position) - 1, 3)
+    query, position = page.told(r'enter "(.*)" and press .* the (\d+(?:st|nd|rd|th)) search result')
+    results, on_page = divmod(int(position[:-2]) - 1, 3)
     yield from page.fill("#search-text", query)
     yield from page.click("#search")
     if results:
-        yield from page.click("#pagination a", str(results + 1))
-    yield from page.click(".search-title", nth=on_page)
+        yield from page.click("#pagination a", str(results + 1), named=position)
+    yield from page.click(".search-title", nth=on_page, named=position)
 
 
 def terminal(page: Page) -> Actions:
@@ -161,8 +163,8 @@ def autocomplete(page: Page) -> Actions:
 
 
 def copy_paste(page: Page) -> Actions:
-    nth = int(page.said(r"(\d)(?:st|nd|rd)")) - 1 if re.search(r"\d", page.instruction) else 0
-    yield from page.click("#area textarea", nth=nth)
+    named = page.said(r"(\d(?:st|nd|rd))") if re.search(r"\d", page.instruction) else ""
+    yield from page.click("#area textarea", nth=int(named[0]) - 1 if named else 0, named=named)
     yield Key(keys="ctrl+a")
     yield Key(keys="ctrl+c")
     yield from page.click("#answer-input")
@@ -201,7 +203,8 @@ def pick_date(page: Page, date: str) -> Actions:
     while not page.has(".ui-datepicker-calendar td a"):
         yield from page.hover("#query")
     while away := page.js("given[0] * 12 + given[1] - 1 - (d => d.drawYear * 12 + d.drawMonth)($.datepicker._curInst)", year, month):
-        yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", count=min(3, abs(away)))
+        named = date.split("/")[0]
+        yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", count=min(3, abs(away)), named=named)
     yield from page.click(".ui-datepicker-calendar td a", str(day))
 
 

@@ -60,8 +60,8 @@ def order_food(page: Page) -> Actions:
 def phone_book(page: Page) -> Actions:
     name, what = page.told("Find (.*) in the contact book and click on their (phone|email|address)")
     while page.texts("#contact .name")[0] != name:
-        yield from page.click("#pagination a", ">")
-    yield from page.click(f"#contact a.{what}")
+        yield from page.click("#pagination a", ">", named=name)
+    yield from page.click(f"#contact a.{what}", named=what)
 
 
 # posts
@@ -75,8 +75,8 @@ def one_post(page: Page) -> Actions:
     user, action = page.told('For the user (.*), click on the "(.*)" button')
     post = page.texts(".username").index(user)
     icon = ".more" if action in _ACTIONS else f".{action.lower()}"
-    yield from page.hover(icon, nth=post)
-    yield from page.click(icon, nth=post)
+    yield from page.hover(icon, nth=post, named=user)
+    yield from page.click(icon, nth=post, named=user)
     if action in _ACTIONS:
         yield from page.click(f".controls ul .{_ACTIONS[action]}")
 
@@ -85,7 +85,7 @@ def many_posts(page: Page) -> Actions:
     action, count, user = page.told(r'Click the "(.*)" button on (all|\d+) posts? by (.*) and then')
     posts = [i for i, name in enumerate(page.texts(".username")) if name == user]
     for post in posts if count == "all" else posts[: int(count)]:
-        yield from page.click(f".{action.lower()}", nth=post)
+        yield from page.click(f".{action.lower()}", nth=post, named=user)
     yield from page.click("#submitRow button")
 
 
@@ -112,7 +112,7 @@ def mail(page: Page) -> Actions:
     if asked["task"] in ("delete", "star"):
         yield from page.click("#main .trash" if asked["task"] == "delete" else "#main .star", nth=thread)
         return
-    yield from page.click("#main .email-thread", nth=thread)
+    yield from page.click("#main .email-left", nth=thread)  # beside it are the star and the bin
     yield from page.click(f".email-{asked['task']}")
     if asked["task"] == "reply":
         yield from page.fill("#reply-text", asked["message"])

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from environments.browser import BrowserEnvironment
 from evals.base import EvalError
 from evals.demonstrations import TEST_SEEDS, Strays, record_all
 from evals.instructions import clicking, copying
 from evals.screen_words import finds, named, standing
 from evals.training_data import examples, provenance, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
-from evals.words import bare, held_out
+from evals.words import WORDS, bare, held_out
 from model.examples import Touched
 from tools import compact_actions
 from tools.computer import Click
@@ -37,6 +38,48 @@ def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -
         assert 0 <= top < bottom <= first.height
         assert len(columns) == len(text)
         assert seen[round(top) : round(bottom), round(left) : round(right)].std() > 2, f"nothing is written at {text}"
+
+
+FIELDS = """
+<body style="margin:0; background:white">
+<input value="Agnes Weber"><br><input size="9" style="text-align:right; font:16px serif; padding:6px" placeholder="Street"><br>
+<input type="submit" value="Send now"><br><select><option>Rome</option><option selected>Oslo</option></select><br>
+<select size="3"><option>Mercury</option><option>Venus</option></select><br>
+<textarea style="width:90px; height:44px; font:12px monospace">one two three four five six seven eight</textarea><br>
+<input type="password" value="secret"><input type="hidden" value="unseen"><input type="checkbox" value="ticked">
+"""
+
+
+def test_what_fields_show_is_read_where_it_stands_and_nothing_that_they_hide(tmp_path: Path) -> None:
+    (tmp_path / "fields.html").write_text(FIELDS)
+    with BrowserEnvironment((tmp_path / "fields.html").as_uri(), viewport=(200, 260)) as browser:
+        browser.reset()
+        browser.evaluate("document.querySelector('textarea').scrollTop = 20")
+        before, seen = browser.evaluate("document.body.innerHTML"), browser.observe().screenshot.convert("L")
+        words = browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", [200, 260])
+        fields = browser.evaluate(_INSIDES)
+        assert browser.evaluate("document.body.innerHTML") == before
+    shown = [text for text, *_ in words]
+    assert shown[:7] == ["Agnes", "Weber", "Street", "Send", "now", "Oslo", "Mercury"]
+    assert shown[7] == "Venus"
+    assert "four" in shown
+    assert not {"one", "eight", "Rome", "secret", "unseen", "ticked"} & {*shown}, "scrolled away, not chosen, or dots"
+    dark = np.asarray(seen) < 140
+    for text, (left, top, right, bottom), columns in words:
+        assert dark[round(top) : round(bottom), round(left) : round(right)].any(), f"nothing is written at {text}"
+        assert len(columns) == len(text)
+    inside, covered = np.zeros_like(dark), np.zeros_like(dark)
+    for left, top, right, bottom in fields:
+        inside[round(top) : round(bottom), round(left) : round(right)] = True
+    for _, (left, top, right, bottom), _ in words:
+        covered[int(top) - 1 : int(bottom) + 2, int(left) - 1 : int(right) + 2] = True
+    assert not (dark & inside & ~covered).any(), "something is written where no word is said to be"
+
+
+_INSIDES = """[...document.querySelectorAll('input:not([type]), [type=submit]')].map(e => {
+  const b = e.getBoundingClientRect();
+  return [b.left + 4, b.top + 4, b.right - 4, b.bottom - 4];
+})"""
 
 
 def test_pages_of_running_text_have_many_words_on_lines_as_close_as_those_of_small_print() -> None:
@@ -158,6 +201,11 @@ def test_a_typed_text_is_found_on_the_screen_where_it_stands_on_one_line_and_onc
     assert standing("Bo", words) is None, "it stands there twice"
     assert standing("Lee Ann", words) is None, "on two lines"
     assert standing("nn", words) is None
+    captcha = [on(letter, 20 * i, 100 + 5 * (i % 2)) for i, letter in enumerate("kX7")]
+    found = standing("kX7", [*words, *captcha])
+    assert found is not None, "letter by letter, each a word of its own"
+    assert found.columns == (5, 25, 45)
+    assert standing("kX", [*captcha, *captcha]) is None, "it stands there twice"
 
 
 def test_what_names_a_target_is_the_longest_run_of_the_instruction_that_stands_on_it_or_in_its_row() -> None:
@@ -172,6 +220,7 @@ def test_what_names_a_target_is_the_longest_run_of_the_instruction_that_stands_o
     days = [["2016", (40, 0, 60, 10), ()], ["9", (20, 10, 30, 20), ()], ["12", (40, 10, 50, 20), ()]]
     assert named("Select 12/09/2016 as the date.", (18, 8, 32, 22), days) == ("09", None)
     assert named("Select 12/09/2016 as the date.", (38, 8, 52, 22), days) == ("", None), "a month is no day"
+    assert named("Select Hide>lamp", (54, 8, 74, 22), words) == ("lamp", None), "a level of a menu"
 
 
 def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_path: Path) -> None:
