@@ -137,7 +137,7 @@ def deciding(steps: int) -> dict[str, list[float]]:
     with open_browser() as browser:
         pages = [page for at in range(0, steps, 32) for page in draw(browser, range(at, min(steps, at + 32)), training_word)]
     times: dict[str, list[float]] = {"model": [], "total": []}
-    for seed, screenshot, _ in pages:
+    for seed, screenshot, *_ in pages:
         began = time.perf_counter()
         seen = Observation(screenshot)
         messages = prompt.render(f"Click on page {seed}.", [], seen)

@@ -82,7 +82,7 @@ def _made(pages: int, documents: str, scale: float, headless: bool) -> Path:
 def _pages(count: int, folder: Path, headless: bool) -> Iterator[dict[str, Any]]:
     with open_browser(headless=headless) as browser:
         for at in range(0, count, 32):
-            for seed, image, words in draw(browser, range(at, min(count, at + 32)), lambda _: True):
+            for seed, image, words, _ in draw(browser, range(at, min(count, at + 32)), lambda _: True):
                 image.save(folder / "images" / f"{seed}.png")
                 asked, rng = unique(words), random.Random(seed)
                 for kind, most in (("seen", SEEN), ("unseen", UNSEEN)):

@@ -15,6 +15,7 @@ from agent.prompts.compact import CompactPrompt, compact_text, find_text
 from agent.trajectory import Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
+from evals.drawings import things_asked
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
@@ -92,8 +93,9 @@ def _recorded(data: Path) -> Iterator[Example]:
         for line in file.read_text().splitlines():
             page = json.loads(line)
             found = True
-            told = _told(finds(page["words"], PIXELS), page["seed"], PIXELS)
-            asked = (*readings(page["words"], PIXELS, "find on pages"), *told)
+            things = tuple(things_asked(random.Random(page["seed"]), page.get("things", ()), PIXELS))
+            told = _told([*finds(page["words"], PIXELS), *things], page["seed"], PIXELS)
+            asked = (*readings(page["words"], PIXELS, "find on pages"), *things, *told)
             yield Example(file.parent / f"{page['seed']}.png", (), asked, letters(page["words"]))
     if not found:
         raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")

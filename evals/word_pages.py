@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
 from environments.browser import BrowserEnvironment
+from evals.drawings import THINGS, drawing
 from evals.pages import REGION, SCALE
 from evals.words import WORDS, held_out
 
 PIXELS = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
 PAGES = "pages.jsonl"
-"""The words of each page of a folder of recorded ones: a JSON object a line, {"seed", "words"}; the picture is <seed>.png."""
+"""What each page of a folder of recorded ones shows: a JSON object a line, {"seed", "words", "things"}; the picture is <seed>.png."""
 _COLUMNS, _ROWS = 8, 4
 _FONTS = ("Liberation Sans", "Liberation Sans", "Liberation Sans", "Liberation Serif", "Liberation Mono", "DejaVu Sans", "DejaVu Serif",
           "DejaVu Sans Mono")  # fmt: skip
@@ -139,6 +140,11 @@ class _Writer:
         style = f"background:#ff0;color:#000;min-height:46px;padding:2px;font:{size} Liberation Sans"
         return f"<div style='{style}'>{self.words(least, most)}</div>"
 
+    def drawing(self) -> str:
+        """A page with shapes, colours or controls."""
+        above = self.instruction("13px", 3, 9) if self.rng.random() < 0.7 else ""
+        return above + drawing(self.rng, self.words(3, 8))
+
     def running_text(self) -> str:
         """A page of small print, its lines as close as those of a letter, some of its words links."""
         rng, parts = self.rng, []
@@ -237,36 +243,58 @@ _BLOCKS: tuple[Callable[[_Writer], str], ...] = (
 )  # fmt: skip
 
 
-def draw(
-    browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool], scale: float = SCALE, *, running: bool = False
-) -> Iterator[tuple[int, Image.Image, list[Any]]]:
-    """At most 32 pages at once: (seed, screenshot, words in pixels). The browser is as `open_browser` makes it.
+Kind = Literal["mixed", "running text", "drawing"]
+_WRITE: dict[Kind, Callable[[_Writer], str]] = {
+    "mixed": _Writer.page, "running text": _Writer.running_text, "drawing": _Writer.drawing,
+}  # fmt: skip
+_RECORDED: tuple[Kind, ...] = ("mixed", "running text", "drawing")
+"""What is recorded, sixty-four pages after the other: every second thirty-two at one device pixel for a CSS pixel."""
 
-    scale: the browser's; a screenshot taken at another than SCALE is resampled, as `glimpse find` does. running: pages of running text.
+
+class Drawn(NamedTuple):
+    """A page: its seed, its screenshot, and in pixels of this its words (as WORDS) and what else it shows (as THINGS)."""
+
+    seed: int
+    image: Image.Image
+    words: list[Any]
+    things: list[Any]
+
+
+def draw(
+    browser: BrowserEnvironment, seeds: Sequence[int], kept: Callable[[str], bool], scale: float = SCALE, *, kind: Kind = "mixed"
+) -> Iterator[Drawn]:
+    """At most 32 pages at once. The browser is as `open_browser` makes it.
+
+    scale: the browser's; a screenshot taken at another than SCALE is resampled, as `glimpse find` does.
     """
     areas = []
     for i, seed in enumerate(seeds):
         writer = _Writer(seed, kept)
         left, top = i % _COLUMNS * REGION[0], i // _COLUMNS * REGION[1]
         place = f"position:absolute;left:{left}px;top:{top}px;width:{REGION[0]}px;height:{REGION[1]}px;overflow:hidden"
-        page = writer.running_text() if running else writer.page()
+        page = _WRITE[kind](writer)
         areas.append(f"<div class=area style='{place};background:{writer.background}'>{page}</div>")
     browser.evaluate("html => { document.body.style.margin = 0; document.body.innerHTML = html; }", "".join(areas))
     found = browser.evaluate(
-        f"size => [...document.querySelectorAll('.area')].map(e => {{ const b = e.getBoundingClientRect();"
-        f" return ({WORDS})(e, [b.left, b.top, b.left + size[0], b.top + size[1]]); }})",
+        f"size => [...document.querySelectorAll('.area')].map(e => {{ const b = e.getBoundingClientRect(),"
+        f" place = [b.left, b.top, b.left + size[0], b.top + size[1]]; return [({WORDS})(e, place), ({THINGS})(e, place)]; }})",
         list(REGION),
     )
     seen = browser.observe().screenshot
     width, height = (round(side * scale) for side in REGION)
-    for i, (seed, words) in enumerate(zip(seeds, found, strict=True)):
+    for i, (seed, (words, things)) in enumerate(zip(seeds, found, strict=True)):
         left, top = i % _COLUMNS * width, i // _COLUMNS * height
         image = seen.crop((left, top, left + width, top + height)).resize(PIXELS, Image.Resampling.BICUBIC)
-        yield (
+        yield Drawn(
             seed,
             image,
-            [[text, [round(n * SCALE, 2) for n in box], [round(n * SCALE, 2) for n in columns]] for text, box, columns in words],
+            [[text, _pixels(box), _pixels(columns)] for text, box, columns in words],
+            [[names, _pixels(box)] for names, box in things],
         )
+
+
+def _pixels(numbers: Sequence[float]) -> list[float]:
+    return [round(n * SCALE, 2) for n in numbers]
 
 
 def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironment:
@@ -277,16 +305,17 @@ def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironm
 
 
 def record_pages(seeds: Sequence[int], out: Path) -> int:
-    """Draw pages of training words into a folder, every third thirty-two of them at one device pixel for a CSS pixel and resampled, every
-    second of running text; what it holds already is not drawn again. Returns how many were drawn."""
+    """Draw pages of training words into a folder, a third of them of running text, a third with drawings, half at one device pixel for a
+    CSS pixel and resampled; what it holds already is not drawn again. Returns how many were drawn."""
     out.mkdir(parents=True, exist_ok=True)
     drawn = {json.loads(line)["seed"] for line in (out / PAGES).read_text().splitlines()} if (out / PAGES).exists() else set()
     left = [seed for seed in seeds if seed not in drawn]
     with open_browser() as sharp, open_browser(1.0) as coarse, (out / PAGES).open("a") as lines:
         for number, at in enumerate(range(0, len(left), _COLUMNS * _ROWS)):
-            browser, scale = (coarse, 1.0) if number % 3 == 2 else (sharp, SCALE)
-            for seed, image, words in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale, running=number % 2 == 1):
+            browser, scale = (coarse, 1.0) if number % 2 else (sharp, SCALE)
+            kind = _RECORDED[number // 2 % len(_RECORDED)]
+            for seed, image, words, things in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale, kind=kind):
                 image.save(out / f"{seed}.png", compress_level=1)
-                lines.write(json.dumps({"seed": seed, "words": words}) + "\n")
+                lines.write(json.dumps({"seed": seed, "words": words, "things": things}) + "\n")
                 lines.flush()
     return len(left)

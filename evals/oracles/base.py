@@ -247,8 +247,7 @@ class Oracle:
         self._page.target, self._page.named = None, ""
         action = next(self._plan, Done())
         target = self._page.target if isinstance(action, Click | Hover) else None
-        named = self._page.named if target else ""
-        self.labels.append(Label("end" if isinstance(action, Done) else "act", target, words, named))
+        self.labels.append(Label("end" if isinstance(action, Done) else "act", target, words, self._page.named))
         return Completion(self.actions.render(action))
 
     def _astray(self, messages: Sequence[Message], config: GenerationConfig) -> Completion | None:

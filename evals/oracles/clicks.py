@@ -77,13 +77,15 @@ def grid_coordinate(page: Page) -> Actions:
 
 _SHAPES = """all('#area_svg > *').map(e => {
   const letters = e.tagName === 'text', size = letters ? parseFloat(e.getAttribute('font-size')) : e.getBBox().width;
-  return {size: size > 15 ? 'large' : 'small', color: e.getAttribute('fill'), text: text(e),
+  const [left, top, right, bottom] = box(e);
+  return {place: [Math.round((top + bottom) / 40), left], size: size > 15 ? 'large' : 'small', color: e.getAttribute('fill'), text: text(e),
           kind: letters ? (/[0-9]/.test(text(e)) ? 'digit' : 'letter') : {rect: 'rectangle', polygon: 'triangle'}[e.tagName] || e.tagName};
 })"""
 
 
 def _matching(page: Page, description: str) -> list[int]:
-    """Which shapes are what is described: "large red circle", "small item", "blue 7". A shape's name is exact, letter by letter."""
+    """Which shapes are what is described, in reading order: "large red circle", "small item", "blue 7". A shape's name is exact, letter by
+    letter."""
     *adjectives, kind = description.split()
 
     def fits(shape: dict[str, str]) -> bool:
@@ -92,7 +94,8 @@ def _matching(page: Page, description: str) -> list[int]:
         return kind in ("item", shape["kind"], shape["text"])
 
     shapes = page.js(_SHAPES)
-    return [i for i, s in enumerate(shapes) if fits(s) and all(word in (s["size"], s["color"]) for word in adjectives)]
+    found = (i for i, s in enumerate(shapes) if fits(s) and all(word in (s["size"], s["color"]) for word in adjectives))
+    return sorted(found, key=lambda i: shapes[i]["place"])
 
 
 def click_shape(page: Page) -> Actions:

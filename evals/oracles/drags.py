@@ -38,24 +38,32 @@ def drag_one_way(page: Page) -> Actions:
     yield from page.click(_SUBMIT)
 
 
-def _into(page: Page, shape: int, box: tuple[float, float, float, float]) -> Actions:
+def _into(page: Page, shape: int, box: tuple[float, float, float, float], named: str) -> Actions:
     yield from page.reach("#area_svg > [style*=pointer]", nth=shape)
+    page.named = named
     yield page.drag(_grasp(page), middle(box))
 
 
+def _shapes(page: Page) -> list[tuple[int, str, str]]:
+    """Which of those that can be dragged, tag and colour, in reading order."""
+    place = "Math.round(box(e)[1] / 20), box(e)[0]"
+    found = page.js(f"all('#area_svg > [style*=pointer]').map((e, i) => [{place}, i, e.tagName, e.getAttribute('fill')])")
+    return [(i, tag, fill) for _, _, i, tag, fill in sorted(found)]
+
+
 def drag_shapes(page: Page) -> Actions:
-    tag = _TAGS[page.said("Drag all (.*) into")]
-    for i, found in enumerate(page.js("all('#area_svg > [style*=pointer]').map(e => e.tagName)")):
-        if found == tag:
-            yield from _into(page, i, page.box("#shape-container"))
+    kind = page.said("Drag all (.*) into")
+    for i, tag, _ in _shapes(page):
+        if tag == _TAGS[kind]:
+            yield from _into(page, i, page.box("#shape-container"), kind)
     yield from page.click(_SUBMIT)
 
 
 def drag_shapes_apart(page: Page) -> Actions:
     kind = page.said("Drag all (.*?)(?: shapes)? into the left box")
-    shapes = page.js("all('#area_svg > [style*=pointer]').map(e => [e.tagName, e.getAttribute('fill')])")
-    for i, (tag, fill) in enumerate(shapes):
-        yield from _into(page, i, page.box("#area_svg #shape-container", nth=0 if _TAGS.get(kind, kind) in (tag, fill) else 1))
+    for i, tag, fill in _shapes(page):
+        left = _TAGS.get(kind, kind) in (tag, fill)
+        yield from _into(page, i, page.box("#area_svg #shape-container", nth=0 if left else 1), kind if left else "everything else")
     yield from page.click(_SUBMIT)
 
 

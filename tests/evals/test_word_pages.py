@@ -28,8 +28,8 @@ from tools.computer import Click
 
 def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -> None:
     with open_browser() as browser:
-        (_, first, words), (_, other, _) = draw(browser, [3, 4], training_word)
-        ((_, again, same),) = draw(browser, [3], training_word)
+        (_, first, words, _), (_, other, _, _) = draw(browser, [3, 4], training_word)
+        ((_, again, same, _),) = draw(browser, [3], training_word)
     assert first.tobytes() == again.tobytes() != other.tobytes()
     assert words == same
     seen = np.asarray(first.convert("L"), dtype=float)
@@ -84,8 +84,8 @@ _INSIDES = """[...document.querySelectorAll('input:not([type]), [type=submit]')]
 
 def test_pages_of_running_text_have_many_words_on_lines_as_close_as_those_of_small_print() -> None:
     with open_browser() as browser:
-        running = [words for *_, words in draw(browser, range(16), training_word, running=True)]
-        others = [words for *_, words in draw(browser, range(16), training_word)]
+        running = [page.words for page in draw(browser, range(16), training_word, kind="running text")]
+        others = [page.words for page in draw(browser, range(16), training_word)]
     assert sum(map(len, running)) > 2 * sum(map(len, others))
     rows = [sorted({(box[1] + box[3]) / 2 for _, box, _ in words}) for words in running]
     apart = sorted(below - above for of_page in rows for above, below in pairwise(of_page))
