@@ -17,7 +17,7 @@ from tools.base import Surface
 from tools.grammar import Bounds, action_rules
 
 TASK_ROOM = 240
-HISTORY_ROOM = 240
+HISTORY_ROOM = 480
 _BOUNDS = Bounds(text=64, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 

@@ -95,13 +95,14 @@ class Page:
 
     An element is named by a selector, its whole text if that is given, and which of the rendered ones it is, from 0.
     target: where the action under way may go, in pixels of the screenshot; None when no one place is meant. named: the words of the
-    instruction that tell it, where a script says so.
+    instruction that tell it, where a script says so. again: aims that action once more, if it goes to an element.
     """
 
     def __init__(self, env: PageEnvironment) -> None:
         self._env = env
         self.target: Rectangle | None = None
         self.named = ""
+        self.again: Callable[[], Tool] | None = None
 
     @property
     def instruction(self) -> str:
@@ -146,11 +147,8 @@ class Page:
     def reach(self, selector: str, text: str | None = None, nth: int = 0) -> Iterator[Tool]:
         """Turn the wheel until an element is in view; then `target` is the part of it that nothing covers. Raises ModelError."""
         for _ in range(_SCROLLS):
-            script = f"(given) => {{ {_TERMS} {_FREE} {_FIND} }}"
-            found = self._env.browser.evaluate(script, [selector, text, nth])
+            found = self._seek(selector, text, nth)
             if found and found["box"]:
-                left, top, right, bottom = (round(side * SCALE, 2) for side in found["box"])
-                self.target = left, top, right, bottom
                 return
             if not found or not found["view"]:
                 break
@@ -158,17 +156,31 @@ class Page:
             yield Scroll(point=self.at(*middle(found["view"])), dy=notches)
         raise ModelError(f"The oracle does not find {_named(selector, text, nth)} in what is seen of the page.")
 
+    def _seek(self, selector: str, text: str | None, nth: int) -> Any:
+        """What _FIND says of an element; where it can be clicked is the `target` then."""
+        found = self._env.browser.evaluate(f"(given) => {{ {_TERMS} {_FREE} {_FIND} }}", [selector, text, nth])
+        if found and found["box"]:
+            left, top, right, bottom = (round(side * SCALE, 2) for side in found["box"])
+            self.target = left, top, right, bottom
+        return found
+
     def click(
         self, selector: str, text: str | None = None, nth: int = 0, *, count: int = 1, hold: str = "", named: str = ""
     ) -> Iterator[Tool]:
-        yield from self.reach(selector, text, nth)
-        self.named = named
-        yield Click(point=self._aim(), count=count, hold=tuple(hold.split()))
+        yield from self._act(lambda: Click(point=self._aim(), count=count, hold=tuple(hold.split())), (selector, text, nth), named)
 
     def hover(self, selector: str, text: str | None = None, nth: int = 0, *, named: str = "") -> Iterator[Tool]:
-        yield from self.reach(selector, text, nth)
-        self.named = named
-        yield Hover(point=self._aim())
+        yield from self._act(lambda: Hover(point=self._aim()), (selector, text, nth), named)
+
+    def _act(self, action: Callable[[], Tool], element: tuple[str, str | None, int], named: str) -> Iterator[Tool]:
+        yield from self.reach(*element)
+
+        def again() -> Tool:
+            self._seek(*element)
+            return action()
+
+        self.named, self.again = named, again
+        yield action()
 
     def fill(self, selector: str, text: str, nth: int = 0, *, named: str = "") -> Iterator[Tool]:
         """Click a field that is empty, and type."""
@@ -211,7 +223,8 @@ class Oracle:
     """Goes through a page by its script, and says that it is done if it is asked once more.
 
     stray: the probability that it does not begin by itself: with a click on a bare place first, or with actions of a `student`, a few,
-    as long as it does not say that it is done; from there the script goes on (DAgger's states, arXiv 1011.0686). labels: one for each step.
+    as long as it does not say that it is done; what of these is not what the script would have done is a stray, and the script does it
+    then (DAgger's states, arXiv 1011.0686). labels: one for each step.
     """
 
     name = "oracle"
@@ -231,24 +244,41 @@ class Oracle:
         self._page, self._rng, self._words, self._student = Page(env), random.Random(seed), words, student
         stays = self._rng.random() >= stray
         self._strays, self._plan = 0 if stays else self._rng.randint(1, STUDENT_STEPS) if student else 1, script(self._page)
+        self._due: Tool | None = None
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """Raises ModelError when the page is not what the script knows."""
+        if self._due is None:
+            self._page.target, self._page.named, self._page.again = None, "", None
+            self._due = next(self._plan, Done())
+        elif self._page.again is not None:  # after a stray the page may look otherwise
+            self._due = self._page.again()
+        due, said = self._due, Completion(self.actions.render(self._due))
         if self._strays:
             self._strays -= 1
-            if (astray := self._astray(messages, config)) is not None:
+            if (astray := self._astray(messages, config)) is None:
+                self._strays = 0
+            elif not self._agrees(astray):
                 self.labels.append(Label("stray", None, []))
                 return astray
-            self._strays = 0
+            else:
+                said = astray
         words: list[Any] = []
         if self._words:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, _pixels(box), _pixels(columns)] for text, box, columns in seen]
-        self._page.target, self._page.named = None, ""
-        action = next(self._plan, Done())
-        target = self._page.target if isinstance(action, Click | Hover) else None
-        self.labels.append(Label("end" if isinstance(action, Done) else "act", target, words, self._page.named))
-        return Completion(self.actions.render(action))
+        target = self._page.target if isinstance(due, Click | Hover) else None
+        self.labels.append(Label("end" if isinstance(due, Done) else "act", target, words, self._page.named))
+        self._due = None
+        return said
+
+    def _agrees(self, said: Completion) -> bool:
+        """Whether it is what is to be done: the same, be it at another place of the target."""
+        done, due, target = self.actions.parse(said.content), self._due, self._page.target
+        if isinstance(done, Click | Hover) and isinstance(due, Click | Hover) and target:
+            (x, y), (left, top, right, bottom) = done.point.on(_SIZE), target
+            return done.model_copy(update={"point": due.point}) == due and left <= x <= right and top <= y <= bottom
+        return done == due
 
     def _astray(self, messages: Sequence[Message], config: GenerationConfig) -> Completion | None:
         """What is done instead of what the script says; None when nothing is."""

@@ -7,6 +7,7 @@ import pytest
 
 from agent.agent import Agent
 from agent.policy import Limits
+from agent.trajectory import Trajectory
 from environments.base import Point
 from evals.base import EvalError, Task, parse_seeds
 from evals.commands import tune
@@ -16,9 +17,12 @@ from evals.miniwob_tasks import LONG_STEPS, STEPS
 from evals.pages import REGION, SCALE
 from evals.plan import Plan
 from evals.training_data import examples
+from evals.word_pages import PIXELS
 from model import embedded_path
 from model.lora import LoraConfig
 from model.scripted import ScriptedModel
+from tools.base import Thousandths
+from tools.computer import Click
 
 TASKS = ["click-test", "click-test-2", "click-tab", "click-dialog"]
 MISS = "left_click(start_box='[990,990]')"
@@ -143,13 +147,21 @@ def test_the_first_end_of_an_episode_counts_and_a_later_click_changes_nothing(mi
     assert (env.done, env.raw) == (True, 1.0)
 
 
-def test_an_expert_goes_on_from_where_a_student_got_and_only_its_own_steps_are_lessons(tmp_path: Path) -> None:
-    tasks, seeds = ("click-tab-2", "click-scroll-list"), range(TEST_SEEDS, TEST_SEEDS + 3)
-    assert record_all("miniwob", tmp_path, tasks, seeds, Strays(1.0, "tiny"), workers=1, tell=print)
+def test_what_a_student_does_as_the_expert_would_is_a_lesson_and_from_the_rest_the_expert_goes_on(tmp_path: Path) -> None:
+    tasks, seeds = ("click-test", "click-scroll-list"), range(TEST_SEEDS, TEST_SEEDS + 3)
+    assert record_all("miniwob", tmp_path, tasks, seeds, Strays(1.0, "tiny"), workers=1, tell=print) >= 4
+    for file in sorted(tmp_path.glob(f"click-test/*/{LABELS}")):
+        (label,) = json.loads(file.read_text())
+        left, top, right, bottom = label["target"]
+        action = Trajectory.load(file.parent).steps[0].action
+        assert isinstance(action, Click)
+        assert label["kind"] == "act", "the embedded model knows this task"
+        assert left <= action.point.on(PIXELS)[0] <= right
+        assert top <= action.point.on(PIXELS)[1] <= bottom
+        assert action.point != Thousandths.of((int((left + right) / 2), int((top + bottom) / 2)), PIXELS), "and does not click as an expert"
     kinds = [[label and label["kind"] for label in json.loads(file.read_text())] for file in sorted(tmp_path.glob(f"*/*/{LABELS}"))]
     rewarded = [steps for steps in kinds if None not in steps]
-    assert any(steps[0] == "stray" for steps in rewarded)
-    assert all(steps == sorted(steps, reverse=True) for steps in rewarded), "first the student, then the expert"
+    assert any("stray" in steps for steps in rewarded)
     assert all(steps.count("stray") <= 3 for steps in rewarded)
     assert len(list(examples(tmp_path))) == sum(len(steps) - steps.count("stray") for steps in rewarded)
     assert json.loads((tmp_path / DATASET).read_text())["sources"] == [{"benchmark": "miniwob", "stray": 1.0, "student": "tiny"}]
