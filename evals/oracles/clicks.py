@@ -173,6 +173,7 @@ def collapsible_link(page: Page) -> Actions:
     while not page.has(".alink", link):
         opened = page.js("all('#area h3').findIndex(e => e.matches('.ui-accordion-header-active'))")
         yield from page.click("#area h3", nth=(opened + 1) % sections)
+        page.js("Promise.resolve($(':animated').promise()).then(() => true)")  # it slides open
     yield from page.click(".alink", link)
 
 
