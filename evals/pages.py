@@ -33,6 +33,11 @@ KIOSK = (
 """A window that is nothing but its page, drawn as a page without a window is."""
 
 
+def in_pixels(lengths: Sequence[float]) -> list[float]:
+    """CSS pixels as pixels of the screenshot, two digits behind the point."""
+    return [round(length * SCALE, 2) for length in lengths]
+
+
 _PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 

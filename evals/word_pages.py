@@ -19,7 +19,7 @@ from PIL import Image
 
 from environments.browser import BrowserEnvironment
 from evals.drawings import THINGS, drawing
-from evals.pages import REGION, SCALE
+from evals.pages import REGION, SCALE, in_pixels
 from evals.words import WORDS, held_out
 
 PIXELS = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
@@ -288,13 +288,9 @@ def draw(
         yield Drawn(
             seed,
             image,
-            [[text, _pixels(box), _pixels(columns)] for text, box, columns in words],
-            [[names, _pixels(box)] for names, box in things],
+            [[text, in_pixels(box), in_pixels(columns)] for text, box, columns in words],
+            [[names, in_pixels(box)] for names, box in things],
         )
-
-
-def _pixels(numbers: Sequence[float]) -> list[float]:
-    return [round(n * SCALE, 2) for n in numbers]
 
 
 def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironment:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evals.pages import REGION, SCALE, PageEnvironment
+from evals.pages import REGION, SCALE, PageEnvironment, in_pixels
 from evals.words import WORDS
 from model.base import Completion, GenerationConfig, Message, Model, ModelError
 from tools import compact_actions
@@ -160,7 +160,7 @@ class Page:
         """What _FIND says of an element; where it can be clicked is the `target` then."""
         found = self._env.browser.evaluate(f"(given) => {{ {_TERMS} {_FREE} {_FIND} }}", [selector, text, nth])
         if found and found["box"]:
-            left, top, right, bottom = (round(side * SCALE, 2) for side in found["box"])
+            left, top, right, bottom = in_pixels(found["box"])
             self.target = left, top, right, bottom
         return found
 
@@ -266,7 +266,7 @@ class Oracle:
         words: list[Any] = []
         if self._words:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
-            words = [[text, _pixels(box), _pixels(columns)] for text, box, columns in seen]
+            words = [[text, in_pixels(box), in_pixels(columns)] for text, box, columns in seen]
         target = self._page.target if isinstance(due, Click | Hover) else None
         self.labels.append(Label("end" if isinstance(due, Done) else "act", target, words, self._page.named))
         self._due = None
@@ -299,10 +299,6 @@ class Oracle:
 def middle(box: Sequence[float]) -> tuple[float, float]:
     left, top, right, bottom = box
     return (left + right) / 2, (top + bottom) / 2
-
-
-def _pixels(numbers: Sequence[float]) -> list[float]:
-    return [round(n * SCALE, 2) for n in numbers]
 
 
 def _named(selector: str, text: str | None, nth: int) -> str:
