@@ -92,7 +92,8 @@ class MiniwobEnvironment(PageEnvironment):
         self, browser: BrowserEnvironment, page: Path, seed: str | int, reload: bool = True, screen: Environment | None = None
     ) -> None:
         super().__init__(browser, screen)
-        self.page, self.seed, self.reload, self.script = page, seed, reload, {**ORACLES, **PARTLY}.get(page.stem)
+        self.page, self.seed, self.reload = page, seed, reload
+        self.script = ORACLES.get(page.stem) or PARTLY.get(page.stem)
         self.done, self.raw, self.reason = False, 0.0, ""
         self._seen: Observation | None = None
 

@@ -151,9 +151,8 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             size, words = step.seen.screenshot.size, label.get("words", [])
             targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
-            sought, beside = named(trajectory.task, targets[0], words) if targets else ("", None)
-            if told := label.get("named"):
-                sought, beside = told, None
+            said = label.get("named", "")  # by the script
+            sought, beside = named(trajectory.task, targets[0], words) if targets and not said else (said, None)
             question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past), beside, RECORDED)
             touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"

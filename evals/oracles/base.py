@@ -38,8 +38,11 @@ _TERMS = r"""
   const all = (selector, wanted) => [...document.querySelectorAll(selector)]
     .filter(e => shown(e) && (wanted == null || text(e) === wanted));
   const box = e => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; };
+  const place = e => { const [left, top, , bottom] = box(e); return [Math.round((top + bottom) / 40), left]; };
 """
-"""What scripts may say in JavaScript: `all` gives the rendered elements of a selector, those of one text if that is given."""
+"""What scripts may say in JavaScript: `all` gives the rendered elements of a selector, those of one text if that is given; `place` puts
+shapes that stand in rows of 20 pixels in reading order."""
+ORDINAL = r"(\d+(?:st|nd|rd|th))"
 
 _FREE = """
   const free = element => {
@@ -109,7 +112,7 @@ class Page:
         return self._env.instruction
 
     def js(self, expression: str, *given: object) -> Any:
-        """The value of an expression in the terms `all`, `text` and `box`; what is given to it is `given[0]`, `given[1]` …"""
+        """The value of an expression in the terms `all`, `text`, `box` and `place`; what is given to it is `given[0]`, `given[1]` …"""
         return self._env.browser.evaluate(f"(given) => {{ {_TERMS} return ({expression}); }}", list(given))
 
     def texts(self, selector: str) -> list[str]:
@@ -294,6 +297,11 @@ class Oracle:
     def _bare_place(self) -> Thousandths | None:
         x, y = self._rng.uniform(2, REGION[0] - 10), self._rng.uniform(52, REGION[1] - 16)
         return self._page.at(x, y) if self.env.browser.evaluate(_IS_BARE, [x, y]) else None
+
+
+def ordinal(told: str) -> int:
+    """3 for "3rd"."""
+    return int(told[:-2])
 
 
 def middle(box: Sequence[float]) -> tuple[float, float]:

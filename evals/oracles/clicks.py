@@ -7,10 +7,9 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.base import Actions, Page, Script, middle
+from evals.oracles.base import ORDINAL, Actions, Page, Script, middle, ordinal
 from tools.computer import Click
 
-_ORDINAL = r"(\d+)(st|nd|rd|th)"
 _SUBMIT = "#subbtn"
 
 
@@ -64,8 +63,8 @@ def widget(page: Page) -> Actions:
 
 
 def focus_nth(page: Page) -> Actions:
-    nth, ending = page.told(_ORDINAL)
-    yield from page.click("#area input", nth=int(nth) - 1, named=f"{nth}{ending}")
+    nth = page.said(ORDINAL)
+    yield from page.click("#area input", nth=ordinal(nth) - 1, named=nth)
 
 
 def grid_coordinate(page: Page) -> Actions:
@@ -77,8 +76,7 @@ def grid_coordinate(page: Page) -> Actions:
 
 _SHAPES = """all('#area_svg > *').map(e => {
   const letters = e.tagName === 'text', size = letters ? parseFloat(e.getAttribute('font-size')) : e.getBBox().width;
-  const [left, top, right, bottom] = box(e);
-  return {place: [Math.round((top + bottom) / 40), left], size: size > 15 ? 'large' : 'small', color: e.getAttribute('fill'), text: text(e),
+  return {place: place(e), size: size > 15 ? 'large' : 'small', color: e.getAttribute('fill'), text: text(e),
           kind: letters ? (/[0-9]/.test(text(e)) ? 'digit' : 'letter') : {rect: 'rectangle', polygon: 'triangle'}[e.tagName] || e.tagName};
 })"""
 
@@ -190,7 +188,7 @@ def _down_to(page: Page, levels: list[str]) -> Actions:
     """Hover from one level of a menu to the next; a level opens a moment later."""
     for parent, child in pairwise(levels):
         while not page.has(".ui-menu-item > div", child):
-            yield from page.hover(".ui-menu-item > div", parent, named=parent if parent in page.instruction else "")
+            yield from page.hover(".ui-menu-item > div", parent, named=parent)
 
 
 def menu(page: Page) -> Actions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.base import Actions, Page, Script, middle
+from evals.oracles.base import ORDINAL, Actions, Page, Script, middle, ordinal
 from tools.computer import Key, Type
 
 _SUBMIT = "#subbtn"
@@ -46,8 +46,7 @@ def _into(page: Page, shape: int, box: tuple[float, float, float, float], named:
 
 def _shapes(page: Page) -> list[tuple[int, str, str]]:
     """Which of those that can be dragged, tag and colour, in reading order."""
-    place = "Math.round(box(e)[1] / 20), box(e)[0]"
-    found = page.js(f"all('#area_svg > [style*=pointer]').map((e, i) => [{place}, i, e.tagName, e.getAttribute('fill')])")
+    found = page.js("all('#area_svg > [style*=pointer]').map((e, i) => [...place(e), i, e.tagName, e.getAttribute('fill')])")
     return [(i, tag, fill) for _, _, i, tag, fill in sorted(found)]
 
 
@@ -136,9 +135,9 @@ def three_sliders(page: Page) -> Actions:
 
 
 def slider_and_checkbox(page: Page) -> Actions:
-    value, box = page.told(r"Select (-?\d+) with the slider, click the (\d..)")
+    value, box = page.told(r"Select (-?\d+) with the slider, click the " + ORDINAL)
     yield from _slide(page, "#slider", int(value))
-    yield from page.click(f"#checkbox-{box[0]}", named=f"{box} checkbox")
+    yield from page.click(f"#checkbox-{ordinal(box)}", named=f"{box} checkbox")
     yield from page.click(_SUBMIT)
 
 
@@ -162,8 +161,8 @@ def highlight_text(page: Page) -> Actions:
 
 
 def highlight_paragraph(page: Page) -> Actions:
-    named = page.said(r"(\d(?:st|nd|rd))")
-    yield from page.click("#randomText p", nth=int(named[0]) - 1, count=3, named=named)
+    nth = page.said(ORDINAL)
+    yield from page.click("#randomText p", nth=ordinal(nth) - 1, count=3, named=nth)
     yield from page.click(_SUBMIT)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.base import Actions, Page, Script
+from evals.oracles.base import ORDINAL, Actions, Page, Script, ordinal
 from evals.pages import REGION
 from tools.computer import Click, Key, Type
 
@@ -113,9 +113,9 @@ def guess_number(page: Page) -> Actions:
 
 
 def radio_and_number(page: Page) -> Actions:
-    radio, number, box = page.told(r'Check the (\d..) radio button and enter the number "(.*)" into the (\d..)')
-    yield from page.click("#area input[type=radio]", nth=int(radio[0]) - 1, named=f"{radio} radio")
-    yield from page.fill("#area input[type=text]", number, nth=int(box[0]) - 1, named=f"{box} textbox")
+    radio, number, box = page.told(f'Check the {ORDINAL} radio button and enter the number "(.*)" into the {ORDINAL}')
+    yield from page.click("#area input[type=radio]", nth=ordinal(radio) - 1, named=f"{radio} radio")
+    yield from page.fill("#area input[type=text]", number, nth=ordinal(box) - 1, named=f"{box} textbox")
     yield from page.click(_SUBMIT)
 
 
@@ -130,8 +130,8 @@ def movie_search(page: Page) -> Actions:
 
 
 def search_engine(page: Page) -> Actions:
-    query, position = page.told(r'enter "(.*)" and press .* the (\d+(?:st|nd|rd|th)) search result')
-    results, on_page = divmod(int(position[:-2]) - 1, 3)
+    query, position = page.told(f'enter "(.*)" and press .* the {ORDINAL} search result')
+    results, on_page = divmod(ordinal(position) - 1, 3)
     yield from page.fill("#search-text", query)
     yield from page.click("#search")
     if results:
@@ -163,8 +163,8 @@ def autocomplete(page: Page) -> Actions:
 
 
 def copy_paste(page: Page) -> Actions:
-    named = page.said(r"(\d(?:st|nd|rd))") if re.search(r"\d", page.instruction) else ""
-    yield from page.click("#area textarea", nth=int(named[0]) - 1 if named else 0, named=named)
+    nth = page.said(ORDINAL) if re.search(ORDINAL, page.instruction) else ""
+    yield from page.click("#area textarea", nth=ordinal(nth) - 1 if nth else 0, named=nth)
     yield Key(keys="ctrl+a")
     yield Key(keys="ctrl+c")
     yield from page.click("#answer-input")

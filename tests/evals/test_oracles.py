@@ -64,7 +64,7 @@ def test_what_is_nowhere_to_be_read_is_looked_for_in_order(smoke: Miniwob, name:
     opened = []
     for task in make(tasks=[name], seeds=range(4)).tasks():
         with smoke.environment(task) as env:
-            page, link = Page(env), ""
+            page = Page(env)
             instruction = smoke.instruction(task, env)
             link, places = page.said('"(.*)"'), len(page.texts(parts))
             there = page.has(".alink", link)
