@@ -1,13 +1,13 @@
-"""Little pages of shapes, colours and controls, made from seeds, and what of them can be asked for: what cannot be read but has a name.
+"""Little pages of shapes, colours and months, made from seeds, and what of these and of controls can be asked for: what has a name.
 
 Shapes are circles, rectangles, triangles, letters and digits, small or large, in colours that CSS names.
 """
 
 from __future__ import annotations
 
+import calendar
 import random
 from collections.abc import Iterator, Sequence
-from html import escape
 from string import ascii_letters, digits
 from typing import Any
 
@@ -40,12 +40,17 @@ THINGS = r"""
 _ORDINALS = "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th"
 
 
-def drawing(rng: random.Random, text: str) -> str:
-    """The HTML of a page without its instruction. text: some words, for labels."""
-    return rng.choice((_shapes, _shapes, _boxes, _controls))(rng, escape(text).split())
+def control(kind: str) -> str:
+    """The attribute that says what an element is: one of CONTROLS."""
+    return _thing("", "", *CONTROLS[kind])
 
 
-def _shapes(rng: random.Random, _: Sequence[str]) -> str:
+def drawing(rng: random.Random) -> str:
+    """The HTML of a page without its instruction."""
+    return rng.choice((_shapes, _shapes, _boxes, _calendar))(rng)
+
+
+def _shapes(rng: random.Random) -> str:
     step, columns, rows = rng.choice((18, 20, 20, 24)), 6, rng.randint(2, 6)
     background = rng.choice(("#fff", "#fff", "#eee", "#ffe"))
     places = sorted(rng.sample(range(columns * rows), rng.randint(3, min(20, columns * rows))))
@@ -78,7 +83,7 @@ def _thing(size: str, color: str, *names: str) -> str:
     return f"data-thing='{'|'.join((size, color, *names))}'"
 
 
-def _boxes(rng: random.Random, _: Sequence[str]) -> str:
+def _boxes(rng: random.Random) -> str:
     """Boxes of colour, no two alike."""
     side, margin = rng.randint(16, 44), rng.randint(2, 12)
     border = rng.choice(("1px solid #000", "0", "2px solid #888"))
@@ -88,24 +93,37 @@ def _boxes(rng: random.Random, _: Sequence[str]) -> str:
     return "".join(f"<div style='{look};background:{color}' {thing}></div>" for color, thing in things)
 
 
-def _controls(rng: random.Random, words: Sequence[str]) -> str:
-    """One below the other, or some in a row."""
-    parts = list[str]()
-    for name in rng.choices(list(CONTROLS), k=rng.randint(2, 9)):
-        label, around = rng.choice(words), rng.choice(("div", "div", "span"))
-        thing = f"{_thing('', '', *CONTROLS[name])} style='font:inherit;max-width:{rng.randint(60, 130)}px'"
-        if name in ("checkbox", "radio"):
-            control = f"<input type={name} {'checked' if rng.random() < 0.4 else ''} {thing}>{label if rng.random() < 0.7 else ''}"
-        elif name == "text":
-            control = f"<input {thing} value='{label if rng.random() < 0.4 else ''}'>"
-        elif name == "textarea":
-            control = f"<textarea rows={rng.randint(2, 3)} {thing}>{label if rng.random() < 0.5 else ''}</textarea>"
-        elif name == "select":
-            control = f"<select {thing}><option>{label}</option></select>"
-        else:
-            control = f"<button {thing}>{label}</button>" if name == "button" else f"<input type=range {thing}>"
-        parts.append(f"<{around}>{control} </{around}>")
-    return f"<div style='font:{rng.choice((8, 9, 10, 11))}pt Liberation Sans;padding:{rng.randint(0, 8)}px'>{''.join(parts)}</div>"
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+
+
+def _calendar(rng: random.Random) -> str:
+    """A month, its days named by number and by date; and the ways to the months beside it."""
+    year, month = rng.randint(1990, 2035), rng.randint(1, 12)
+    weekday, length = calendar.monthrange(year, month)
+    sunday_first, name = (weekday + 1) % 7, _MONTHS[month - 1]
+    cell = f"border:{rng.choice(('1px solid #c5c5c5', '1px solid #888', '0'))};background:{rng.choice(('#f6f6f6', '#fff', '#eef'))};"
+    cell += f"text-align:{rng.choice(('right', 'right', 'center'))};height:{rng.randint(12, 18)}px;min-width:{rng.randint(12, 18)}px"
+    days = ["<td></td>"] * sunday_first
+    for day in range(1, length + 1):
+        told = _thing("", "", str(day), f"{month:02}/{day:02}/{year}", f"{day} {name}")
+        days.append(f"<td style='{cell}' {told}>{day}</td>")
+    weeks = "".join(f"<tr>{''.join(days[at : at + 7])}</tr>" for at in range(0, len(days), 7))
+    back, on = (
+        f"<span {_thing('', '', *names)} style='padding:0 4px'>{sign}</span>"
+        for sign, names in zip(rng.choice(_ARROWS), _BESIDE, strict=True)
+    )
+    head = f"<span><b {_thing('', '', 'month', name)}>{name}</b> {year}</span>"
+    title = f"<div style='display:flex;justify-content:space-between;background:{rng.choice(_HEADS)}'>{back}{head}{on}</div>"
+    names = "".join(f"<th>{short}</th>" for short in ("Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"))
+    font = f"{rng.choice((6, 6.5, 7, 7.5, 8))}pt {rng.choice(('Liberation Sans', 'Liberation Sans', 'DejaVu Sans'))}"
+    place = f"margin:{rng.randint(0, 30)}px 0 0 {rng.randint(0, 8)}px;width:max-content;border:1px solid #aaa"
+    table = f"<table style='font:inherit;border-spacing:{rng.choice((0, 1))}px'><tr>{names}</tr>{weeks}</table>"
+    return f"<div style='font:{font};{place}'>{title}{table}</div>"
+
+
+_ARROWS = ("◀", "▶"), ("&lt;", "&gt;"), ("«", "»"), ("⯇", "⯈")
+_BESIDE = ("previous month", "month before"), ("next month", "month after")
+_HEADS = "#e9e9e9", "#fff", "#ddd", "#cde"
 
 
 def things_asked(rng: random.Random, things: Sequence[Any], size: tuple[int, int], most: int = 12) -> Iterator[Question]:
@@ -119,7 +137,7 @@ def things_asked(rng: random.Random, things: Sequence[Any], size: tuple[int, int
             alike, told = [thing for thing in alike if thing[0][0] == large], [large]
         if color and rng.random() < 0.6:
             alike, told = [thing for thing in alike if thing[0][1] == color], [*told, rng.choice(COLORS[color])]
-        if not color and rng.random() < 0.6:
+        if not color and len(alike) > 1 and rng.random() < 0.7:
             nth = rng.randrange(min(len(alike), len(_ORDINALS)))
             told = [_ORDINALS[nth]]
         box, asked = alike[nth][1], " ".join((*told, name))

@@ -27,7 +27,7 @@ def copying(rng: random.Random) -> Question:
     if rng.random() < CASES:
         return _in_one_case(rng)
     values = [_value(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
-    mark = rng.choice(('"', '"', "'", ""))
+    mark = "" if not any(" " in value for value in values) and rng.random() < 0.5 else rng.choice(('"', '"', "'"))
     named = [f"{_field(rng)} {mark}{value}{mark}" for value in values]
     before = f"{rng.choice(('Enter', 'Type', 'Write', 'Fill in', 'Search for'))} the" if rng.random() < 0.7 else _some(rng)
     after = f"{rng.choice((' ', ', ')) if mark else '. '}{_some(rng)}" if rng.random() < 0.6 else ""

@@ -22,6 +22,8 @@ _LONG = frozenset(
     (
         "book-flight",
         "book-flight-nodelay",
+        "choose-date",
+        "choose-date-nodelay",
         "click-checkboxes-large",
         "click-menu",
         "generate-number",
@@ -31,6 +33,7 @@ _LONG = frozenset(
         "social-media-all",
         "social-media-some",
         "text-editor",
+        "use-spinner",
     )
 )
 """Tasks for which STEPS is too few, by what their oracles take or may take; in a suite of our own they have LONG_STEPS."""

@@ -149,11 +149,13 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
         call, touched = "" if step.action is None else ACTIONS.render(step.action), [Touched() for _ in _points(step.action)]
         if label is not None and step.action is not None:
             size, words = step.seen.screenshot.size, label.get("words", [])
-            targets = (tuple(label["target"]),) if label.get("target") else tuple(_around(step.action, size))
+            targets = tuple(tuple(label[key]) for key in ("target", "goal") if label.get(key)) or tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             said = label.get("named", "")  # by the script
             sought, beside = named(trajectory.task, targets[0], words) if targets and not said else (said, None)
-            question = Question(compact_text(trajectory.task, history), call, targets, task, read, sought, tuple(past), beside, RECORDED)
+            evidence = label.get("evidence") and tuple(label["evidence"])
+            text = compact_text(trajectory.task, history)
+            question = Question(text, call, targets, task, read, sought, tuple(past), beside, evidence, RECORDED)
             touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"
             after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and targets else ()

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from PIL import Image
 
 from environments.browser import BrowserEnvironment
-from evals.drawings import THINGS, drawing
+from evals.drawings import THINGS, control, drawing
 from evals.pages import REGION, SCALE, in_pixels
 from evals.words import WORDS, held_out
 
@@ -143,7 +143,14 @@ class _Writer:
     def drawing(self) -> str:
         """A page with shapes, colours or controls."""
         above = self.instruction("13px", 3, 9) if self.rng.random() < 0.7 else ""
-        return above + drawing(self.rng, self.words(3, 8))
+        return above + (self.controls() if self.rng.random() < 0.25 else drawing(self.rng))
+
+    def controls(self) -> str:
+        """A form of nothing else."""
+        rng = self.rng
+        parts = (f"<div style='margin-top:{rng.randint(0, 4)}px'>{rng.choice(_CONTROLS)(self)}</div>" for _ in range(rng.randint(2, 6)))
+        look = f"font:{rng.choice((8, 9, 10, 11))}pt Liberation Sans;color:{rng.choice(_PALE) if self.dark else '#000'}"
+        return f"<div style='{look};padding:{rng.randint(0, 8)}px'>{''.join(parts)}</div>"
 
     def running_text(self) -> str:
         """A page of small print, its lines as close as those of a letter, some of its words links."""
@@ -178,7 +185,10 @@ class _Writer:
             ("", "", "", "border-radius:6px;background:#06c;color:#fff;border:0;padding:3px 8px", "background:#eee;border:1px solid #888")
         )
         one = f"font:inherit;{look}"
-        return "".join(f"<button style='{one};margin:{rng.randint(0, 6)}px'>{self.words(1, 2)}</button>" for _ in range(rng.randint(1, 3)))
+        return "".join(
+            f"<button {control('button')} style='{one};margin:{rng.randint(0, 6)}px'>{self.words(1, 2)}</button>"
+            for _ in range(rng.randint(1, 3))
+        )
 
     def links(self) -> str:
         rng, parts = self.rng, []
@@ -192,18 +202,23 @@ class _Writer:
         return " ".join(parts)
 
     def ticks(self) -> str:
-        rng, kind = self.rng, self.rng.choice(("checkbox", "radio"))
-        return "".join(
-            f"<div><label><input type={kind}{' checked' if rng.random() < 0.4 else ''}>{self.words(1, 2)}</label></div>"
-            for _ in range(rng.randint(1, 5))
-        )
+        rng, kind, around = self.rng, self.rng.choice(("checkbox", "radio")), self.rng.choice(("div", "div", "span"))
+        boxes = (f"<input type={kind} {control(kind)}{' checked' if rng.random() < 0.4 else ''}>" for _ in range(rng.randint(1, 5)))
+        return "".join(f"<{around}><label>{box}{self.words(1, 2) if rng.random() < 0.8 else ''}</label></{around}>" for box in boxes)
 
     def fields(self) -> str:
         rng, parts = self.rng, []
         for _ in range(rng.randint(1, 3)):
             holds = f" value='{self.words(1, 1)}'" if rng.random() < 0.3 else ""
-            parts.append(f"<div>{self.words(1, 1)} <input style='width:{rng.randint(30, 90)}px'{holds}></div>")
+            parts.append(f"<div>{self.words(1, 1)} <input {control('text')} style='width:{rng.randint(30, 90)}px'{holds}></div>")
         return "".join(parts)
+
+    def text_area(self) -> str:
+        size = f"rows={self.rng.randint(2, 3)} style='width:{self.rng.randint(60, 140)}px;font:inherit'"
+        return f"<textarea {size} {control('textarea')}>{self.words(1, 4) if self.rng.random() < 0.5 else ''}</textarea>"
+
+    def slider(self) -> str:
+        return f"<input type=range {control('range')} style='width:{self.rng.randint(60, 130)}px' value={self.rng.randint(0, 100)}>"
 
     def table(self) -> str:
         rng, columns = self.rng, self.rng.randint(2, 3)
@@ -234,13 +249,15 @@ class _Writer:
 
     def menu(self) -> str:
         options = "".join(f"<option>{self.words(1, 2)}</option>" for _ in range(3))
-        return f"<div>{self.words(1, 2)} <select style='font:inherit'>{options}</select></div>"
+        return f"<div>{self.words(1, 2)} <select {control('select')} style='font:inherit'>{options}</select></div>"
 
 
 _BLOCKS: tuple[Callable[[_Writer], str], ...] = (
     _Writer.paragraph, _Writer.paragraph, _Writer.buttons, _Writer.buttons, _Writer.links, _Writer.ticks, _Writer.fields, _Writer.table,
     _Writer.listing, _Writer.toolbar, _Writer.dialog, _Writer.menu,
 )  # fmt: skip
+
+_CONTROLS = (_Writer.ticks, _Writer.ticks, _Writer.fields, _Writer.fields, _Writer.buttons, _Writer.text_area, _Writer.menu, _Writer.slider)
 
 
 Kind = Literal["mixed", "running text", "drawing"]

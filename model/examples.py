@@ -44,7 +44,8 @@ class Question:
 
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
     that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order. beside:
-    where the words sought stand, if in the first target's row and not on it. weight: how much its kind and its points count.
+    where the words sought stand, if in the first target's row and not on it. evidence: what on the screen tells that this is the reply.
+    weight: how much its kind and its points count.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Question:
     sought: str = ""
     past: tuple[Touched, ...] = ()
     beside: Rectangle | None = None
+    evidence: Rectangle | None = None
     weight: float = 1.0
 
 
@@ -122,6 +124,8 @@ class Batch:
     letters: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, cell, upper or lower half of it, letter or pair)
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
+    evidence: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    # (row, index of the token before, image cells of what tells that it follows) of the tokens of a reply but for y
     repeated: list[tuple[int, int, int]] = field(default_factory=list)
     # (row, index, index of what stands before it) of the tokens of a question that are to be typed
     past_points: list[tuple[int, int, list[int]]] = field(default_factory=list)
@@ -217,6 +221,9 @@ class BatchBuilder:
         for i, places in sources.items():
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
+        if question.evidence:
+            keys = [batch.image_start + cell for cell in target_cells(question.evidence, columns, rows)]
+            batch.evidence += [(row, at + i - 1, keys) for i in range(asked, len(tokens)) if tokens[i - 1] not in self._x]
         if not typed and not question.targets:
             batch.ends.append((row, at + asked - 1, tokens[asked]))
         for i in range(asked, len(tokens)):

@@ -146,7 +146,7 @@ class Look:
     keys: Sequence[int]
 
 
-POINTING, HALVES, SOURCES, NAMED, HISTORY = "attention", "halves", "sources", "named", "history"
+POINTING, HALVES, SOURCES, NAMED, HISTORY, EVIDENCE = "attention", "halves", "sources", "named", "history", "evidence"
 GROUNDING_LAYERS = 5
 """The last layers of a text model, which are taught to find what is asked for; those before them take in what was done."""
 
@@ -165,7 +165,8 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     the cells of which the same fills the upper half, head 0 at those of which it fills the lower half, each at the beginning of the image
     when there are none: two lines of text fit in a cell. The third and
     fourth, where a letter is typed: head 2 at that letter, in the question's text or on the screen. For this, a text's letters must know
-    what stands before them (induction heads, arXiv 2209.11895): the second, head 3.
+    what stands before them (induction heads, arXiv 2209.11895): the second, head 3. The second and third, where a reply, its first
+    coordinate and what it types are decided: head 1 at what tells that it is this reply, where that is known.
 
     Where two layers or more come before these five: at the y of each point of a question, head 3 of the first of those two looks at the x,
     and head 0 of the second at the image cell of the point; head 2 of the next, the first of the five, at the words that name what was
@@ -186,6 +187,8 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     ]
     named = [Look(row, 2, index, keys) for row, index, keys, _ in batch.sought]
     taught = [(NAMED, layer, named) for layer in (0, 1, 2)] + [(SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
+    tells = [Look(row, 1, index, keys) for row, index, keys in batch.evidence]
+    taught += [(EVIDENCE, layer, tells) for layer in (1, 2)]
     taught += [(POINTING, layer, pointing) for layer in (1, 2, 3, 4)] + [(HALVES, layer, at_half) for layer in (2, 3)]
     if first >= 2:
         joined = [Look(row, 3, index, [index - 1]) for row, index, _ in batch.past_points]
@@ -264,7 +267,7 @@ def action_losses(
         counts = torch.tensor([p.weight for p in batch.points])
         losses["x"] = box_loss(hidden[rows, index], weight, ids[0], [p.x for p in batch.points], counts)
         losses["y"] = box_loss(hidden[rows, index + 1], weight, ids[1], [p.y for p in batch.points], counts)
-    for loss in (POINTING, HALVES, SOURCES, NAMED, HISTORY):
+    for loss in (POINTING, HALVES, SOURCES, NAMED, HISTORY, EVIDENCE):
         with_it = [(score, wanted) for score, (name, _, wanted) in zip(scores, taught, strict=True) if name == loss]
         if with_it:
             losses[loss] = torch.stack([attention_loss(score, wanted, loss == NAMED) for score, wanted in with_it]).mean()
@@ -273,7 +276,7 @@ def action_losses(
 
 WEIGHTS = {
     "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, HALVES: 0.6, SOURCES: 0.6,
-    NAMED: 0.9, HISTORY: 0.6, "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0, "places": 12.0,
+    NAMED: 0.9, HISTORY: 0.6, EVIDENCE: 0.6, "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0, "places": 12.0,
 }  # fmt: skip
 """kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is
 typed, from the question, from the screen, and otherwise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, ClassVar, Self
@@ -113,6 +114,10 @@ class Click(Tool):
         return ToolResult()
 
 
+DWELL = 0.4
+"""Seconds that a pointer rests where it hovers: menus and hints open only after some (in jQuery UI's menu.js 0.3)."""
+
+
 class Hover(Tool):
     """Move the pointer to a point without pressing, to open a menu or see a hint."""
 
@@ -121,6 +126,7 @@ class Hover(Tool):
 
     def run(self, env: Environment, seen: Observation) -> ToolResult:
         env.move(self.point.on(seen))
+        time.sleep(DWELL)
         return ToolResult()
 
 

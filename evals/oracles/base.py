@@ -97,13 +97,21 @@ class Page:
     """What a script sees of a page, in CSS pixels, and the actions it has to say for it. Looking changes nothing.
 
     An element is named by a selector, its whole text if that is given, and which of the rendered ones it is, from 0.
-    target: where the action under way may go, in pixels of the screenshot; None when no one place is meant. named: the words of the
-    instruction that tell it, where a script says so. again: aims that action once more, if it goes to an element.
+    Of the action under way, in pixels of the screenshot: target: where it may go, or where a drag may begin; None when no one place is
+    meant. goal: where that drag may end, None where only its own end will do. evidence: what tells on the screen that it is this action and
+    no other, where a script says so (a number that is odd, the month a calendar shows). named: the words of the instruction that tell the
+    target, where a script says so. again: aims once more, if it goes to an element.
     """
 
     def __init__(self, env: PageEnvironment) -> None:
         self._env = env
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the action before."""
         self.target: Rectangle | None = None
+        self.goal: Rectangle | None = None
+        self.evidence: Rectangle | None = None
         self.named = ""
         self.again: Callable[[], Tool] | None = None
 
@@ -141,6 +149,10 @@ class Page:
             raise ModelError(f"The oracle does not understand {self.instruction!r}.")
         return found.groups()
 
+    def look(self, selector: str, text: str | None = None, nth: int = 0) -> None:
+        """An element is the `evidence` for what is done next. Raises ModelError when there is none."""
+        self.evidence = _pixels(self.box(selector, text, nth))
+
     # actions
 
     def at(self, x: float, y: float) -> Thousandths:
@@ -148,23 +160,26 @@ class Page:
         return Thousandths.of((min(_SIZE[0] - 1, max(0, int(x * SCALE))), min(_SIZE[1] - 1, max(0, int(y * SCALE)))), _SIZE)
 
     def reach(self, selector: str, text: str | None = None, nth: int = 0) -> Iterator[Tool]:
-        """Turn the wheel until an element is in view; then `target` is the part of it that nothing covers. Raises ModelError."""
+        """Turn the wheel, as far as is seen at once, until an element is in view; then `target` is the part of it that nothing covers.
+
+        Raises ModelError.
+        """
         for _ in range(_SCROLLS):
             found = self._seek(selector, text, nth)
             if found and found["box"]:
                 return
             if not found or not found["view"]:
                 break
-            notches = round(found["away"] / _NOTCH) or (1 if found["away"] > 0 else -1)
-            yield Scroll(point=self.at(*middle(found["view"])), dy=notches)
+            _, top, _, bottom = found["view"]
+            notches = max(1, int((bottom - top) / _NOTCH))
+            yield Scroll(point=self.at(*middle(found["view"])), dy=notches if found["away"] > 0 else -notches)
         raise ModelError(f"The oracle does not find {_named(selector, text, nth)} in what is seen of the page.")
 
     def _seek(self, selector: str, text: str | None, nth: int) -> Any:
         """What _FIND says of an element; where it can be clicked is the `target` then."""
         found = self._env.browser.evaluate(f"(given) => {{ {_TERMS} {_FREE} {_FIND} }}", [selector, text, nth])
         if found and found["box"]:
-            left, top, right, bottom = in_pixels(found["box"])
-            self.target = left, top, right, bottom
+            self.target = _pixels(found["box"])
         return found
 
     def click(
@@ -190,9 +205,16 @@ class Page:
         yield from self.click(selector, nth=nth, named=named)
         yield Type(text=text)
 
-    def drag(self, *path: tuple[float, float]) -> Drag:
-        """Through places in CSS pixels."""
+    def drag(self, *path: tuple[float, float], goal: Rectangle | None = None) -> Drag:
+        """Through places in CSS pixels. goal: as `goal`, but in CSS pixels; then it may begin anywhere in what was reached."""
+        self.goal = goal and _pixels(goal)
         return Drag(path=tuple(self.at(*place) for place in path))
+
+    def grasp(self) -> tuple[float, float]:
+        """The middle of what `reach` has found, in CSS pixels."""
+        assert self.target is not None
+        x, y = middle(self.target)
+        return x / SCALE, y / SCALE
 
     def keys(self, key: str, times: int = 1) -> Key:
         """A key, so many times in a row."""
@@ -211,15 +233,17 @@ Script = Callable[[Page], Actions]
 class Label:
     """What the DOM said at one step, in pixels of the screenshot.
 
-    kind: an action, a stray click (not to be learned), or the end. target: where a click may go. words: every visible word as
-    [text, [left, top, right, bottom], [column of each letter's centre]]. named: the words of the instruction that tell the target, where
-    they are not those that stand on it.
+    kind: an action, a stray click (not to be learned), or the end. target: where a click may go, or a drag may begin that may end in
+    `goal`. words: every visible word as [text, [left, top, right, bottom], [column of each letter's centre]]. named: the words of the
+    instruction that tell the target, where they are not those that stand on it. evidence: what on the screen tells that this is to be done.
     """
 
     kind: Literal["act", "stray", "end"]
     target: Rectangle | None
     words: list[Any]
     named: str = ""
+    goal: Rectangle | None = None
+    evidence: Rectangle | None = None
 
 
 class Oracle:
@@ -252,7 +276,7 @@ class Oracle:
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """Raises ModelError when the page is not what the script knows."""
         if self._due is None:
-            self._page.target, self._page.named, self._page.again = None, "", None
+            self._page.begin()
             self._due = next(self._plan, Done())
         elif self._page.again is not None:  # after a stray the page may look otherwise
             self._due = self._page.again()
@@ -270,8 +294,10 @@ class Oracle:
         if self._words:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, in_pixels(box), in_pixels(columns)] for text, box, columns in seen]
-        target = self._page.target if isinstance(due, Click | Hover) else None
-        self.labels.append(Label("end" if isinstance(due, Done) else "act", target, words, self._page.named))
+        page = self._page
+        target = page.target if isinstance(due, Click | Hover) or page.goal else None
+        told = words, page.named, page.goal, page.evidence
+        self.labels.append(Label("end" if isinstance(due, Done) else "act", target, *told))
         self._due = None
         return said
 
@@ -279,8 +305,9 @@ class Oracle:
         """Whether it is what is to be done: the same, be it at another place of the target."""
         done, due, target = self.actions.parse(said.content), self._due, self._page.target
         if isinstance(done, Click | Hover) and isinstance(due, Click | Hover) and target:
-            (x, y), (left, top, right, bottom) = done.point.on(_SIZE), target
-            return done.model_copy(update={"point": due.point}) == due and left <= x <= right and top <= y <= bottom
+            return done.model_copy(update={"point": due.point}) == due and _holds(target, done.point)
+        if isinstance(done, Drag) and len(done.path) == 2 and target and (goal := self._page.goal):
+            return _holds(target, done.path[0]) and _holds(goal, done.path[1])
         return done == due
 
     def _astray(self, messages: Sequence[Message], config: GenerationConfig) -> Completion | None:
@@ -297,6 +324,16 @@ class Oracle:
     def _bare_place(self) -> Thousandths | None:
         x, y = self._rng.uniform(2, REGION[0] - 10), self._rng.uniform(52, REGION[1] - 16)
         return self._page.at(x, y) if self.env.browser.evaluate(_IS_BARE, [x, y]) else None
+
+
+def _holds(rectangle: Rectangle, point: Thousandths) -> bool:
+    (x, y), (left, top, right, bottom) = point.on(_SIZE), rectangle
+    return left <= x <= right and top <= y <= bottom
+
+
+def _pixels(box: Sequence[float]) -> Rectangle:
+    left, top, right, bottom = in_pixels(box)
+    return left, top, right, bottom
 
 
 def ordinal(told: str) -> int:

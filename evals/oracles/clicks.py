@@ -35,8 +35,9 @@ def buy_ticket(page: Page) -> Actions:
     what, of = page.told("with the (.*) (cost|duration)")
     field = "buy-ticket" if "cost" in page.instruction else "time-duration"
     values = page.js(f"all('.{field}').map(e => Number(e.dataset.price ?? e.dataset.duration))")
-    best = min if what in ("cheapest", "shortest") else max
-    yield from page.click(".buy-ticket", nth=values.index(best(values)), named=f"{what} {of}")
+    best = values.index((min if what in ("cheapest", "shortest") else max)(values))
+    page.look(f".{field}", nth=best)
+    yield from page.click(".buy-ticket", nth=best, named=f"{what} {of}")
 
 
 def button_sequence(page: Page) -> Actions:
@@ -108,6 +109,7 @@ def count_shape(page: Page) -> Actions:
 
 def identify_shape(page: Page) -> Actions:
     kind = page.js(f"{_SHAPES}[0].kind")
+    page.look("#area_svg > *")
     yield from page.click(f'#area-buttons [data-type="{kind}"]')
 
 
@@ -124,6 +126,7 @@ def count_sides(page: Page) -> Actions:
     """A regular polygon whose corners are 35 pixels from its centre: the nearest its outline comes to the centre tells the sides."""
     inner = page.js(_INNER_RADIUS) + 1.5  # half the width of the outline
     sides = min(range(3, 8), key=lambda n: abs(35 * math.cos(math.pi / n) - inner))
+    page.look("#c")
     yield from page.click("#form button", str(sides))
 
 
@@ -185,7 +188,7 @@ def tab_link(page: Page) -> Actions:
 
 
 def _down_to(page: Page, levels: list[str]) -> Actions:
-    """Hover from one level of a menu to the next; a level opens a moment later."""
+    """Hover from one level of a menu to the next, which a click on a level would end."""
     for parent, child in pairwise(levels):
         while not page.has(".ui-menu-item > div", child):
             yield from page.hover(".ui-menu-item > div", parent, named=parent)
@@ -202,8 +205,15 @@ def icon_menu(page: Page) -> Actions:
     label = page.js("$('#menu .' + given[0]).parent().text()", icon) if icon else page.said('"Menu" .* "(.*)"')
     yield from page.click("#open-menu")
     if label in ("Prev", "Stop", "Play", "Next"):
+        _look_at_icon(page, icon)
         yield from _down_to(page, ["Playback", label])
+    _look_at_icon(page, icon)
     yield from page.click(".ui-menu-item > div", label)
+
+
+def _look_at_icon(page: Page, icon: str | None) -> None:
+    if icon:
+        page.look("#query .ui-icon")
 
 
 def option(page: Page) -> Actions:
@@ -243,7 +253,9 @@ def generate_number(page: Page) -> Actions:
         return int(shown) % 2 == ("odd" in asked)
 
     while not right(page.texts("#display-number")[0]):
+        page.look("#display-number")
         yield from page.click("#generate")
+    page.look("#display-number")
     yield from page.click("#submit")
 
 
@@ -257,6 +269,7 @@ def folder_tree(page: Page) -> Actions:
 
 def odd_or_even(page: Page) -> Actions:
     for row, number in enumerate(page.texts(".display-number")):
+        page.look(".display-number", nth=row)
         yield from page.click(".odd" if int(number) % 2 else ".even", nth=row)
     yield from page.click("#submit")
 

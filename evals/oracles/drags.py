@@ -5,26 +5,20 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.base import ORDINAL, Actions, Page, Script, middle, ordinal
-from tools.computer import Key, Type
+from evals.oracles.base import ORDINAL, Actions, Page, Rectangle, Script, middle, ordinal
+from evals.pages import REGION, SCALE
+from tools.computer import Drag, Key, Type
 
 _SUBMIT = "#subbtn"
+_TOP = 50
+"""CSS pixels of the instruction above a page."""
 _WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _TAGS = {"rectangles": "rect", "circles": "circle", "triangles": "polygon"}
 
 
-def _grasp(page: Page) -> tuple[float, float]:
-    """The middle of what `reach` has found, in CSS pixels."""
-    from evals.pages import SCALE
-
-    assert page.target is not None
-    x, y = middle(page.target)
-    return x / SCALE, y / SCALE
-
-
 def drag_box(page: Page) -> Actions:
     yield from page.reach("#draggableSmall")
-    small, large, (x, y) = page.box("#draggableSmall"), page.box("#draggableLarge"), _grasp(page)
+    small, large, (x, y) = page.box("#draggableSmall"), page.box("#draggableLarge"), page.grasp()
     (sx, sy), (lx, ly) = middle(small), middle(large)
     yield page.drag((x, y), (x + lx - sx, y + ly - sy))
     yield from page.click(_SUBMIT)
@@ -32,16 +26,24 @@ def drag_box(page: Page) -> Actions:
 
 def drag_one_way(page: Page) -> Actions:
     yield from page.reach("#area svg [class^=black]")
-    x, y = _grasp(page)
-    right, down = _WAYS[page.said("Drag the (?:circle|item) (.*) then")]
-    yield page.drag((x, y), (x + 25 * right, y + 25 * down))
+    way = page.said("Drag the (?:circle|item) (.*) then")
+    yield _drag_away(page, way, page.box("#area svg"), 12)
     yield from page.click(_SUBMIT)
+
+
+def _drag_away(page: Page, way: str, room: Rectangle, least: float) -> Drag:
+    """25 pixels one way from what was reached; so many at least will do, to anywhere in the room there is on that side."""
+    (x, y), (left, top, right, bottom), (across, down) = page.grasp(), room, _WAYS[way]
+    goals = {"left": (left, top, x - least, bottom), "right": (x + least, top, right, bottom),
+             "up": (left, top, right, y - least), "down": (left, y + least, right, bottom)}  # fmt: skip
+    return page.drag((x, y), (x + 25 * across, y + 25 * down), goal=goals[way])
 
 
 def _into(page: Page, shape: int, box: tuple[float, float, float, float], named: str) -> Actions:
     yield from page.reach("#area_svg > [style*=pointer]", nth=shape)
     page.named = named
-    yield page.drag(_grasp(page), middle(box))
+    left, top, right, bottom = box
+    yield page.drag(page.grasp(), middle(box), goal=(left + 12, top + 12, right - 8, bottom - 8))
 
 
 def _shapes(page: Page) -> list[tuple[int, str, str]]:
@@ -72,18 +74,26 @@ def drag_shapes_apart(page: Page) -> Actions:
 def _move(page: Page, old: int, new: int) -> Actions:
     """Drag one item of a sortable list onto another's place: across its middle, and back to it."""
     yield from page.reach("#sortable li", nth=old)
-    (x, y), goal, item = _grasp(page), middle(page.box("#sortable li", nth=new)), middle(page.box("#sortable li", nth=old))
+    (x, y), goal, item = page.grasp(), middle(page.box("#sortable li", nth=new)), middle(page.box("#sortable li", nth=old))
     dx, dy = goal[0] - item[0], goal[1] - item[1]
     length = math.hypot(dx, dy) or 1
     yield page.drag((x, y), (x + dx / 2, y + dy / 2), (x + dx + 4 * dx / length, y + dy + 4 * dy / length), (x + dx, y + dy))
 
 
 def drag_items(page: Page) -> Actions:
+    """An item of a list takes another's place when it is dragged past its middle."""
     name, goal = page.told(r"Drag (\S+) (.*)\.")
     names = page.texts("#sortable li")
     old = names.index(name)
     places = {"to the top": 0, "to the bottom": len(names) - 1, "down by one position": old + 1, "up by one position": old - 1}
-    yield from _move(page, old, places[goal] if goal in places else int(goal.split()[2][:-2]) - 1)
+    new = places[goal] if goal in places else int(goal.split()[2][:-2]) - 1
+    yield from page.reach("#sortable li", nth=old)
+    (x, y), (_, place) = page.grasp(), middle(page.box("#sortable li", nth=new))
+    past = place + (6 if new > old else -6)
+    assert page.target is not None
+    left, _, right, _ = page.target
+    page.target, page.named = (left, (y - 4) * SCALE, right, (y + 4) * SCALE), name
+    yield page.drag((x, y), (x, past), goal=(x - 40, past - 6, x + 40, past + 6))
 
 
 def drag_items_in_grid(page: Page) -> Actions:
@@ -117,7 +127,7 @@ def _slide(page: Page, slider: str, value: int) -> Actions:
     left, top, right, bottom = page.box(slider)
     part = (value - now["least"]) / (now["most"] - now["least"])
     yield from page.reach(f"{slider} .ui-slider-handle")
-    x, y = _grasp(page)
+    x, y = page.grasp()
     yield page.drag((x, y), (x, bottom - part * (bottom - top)) if now["upright"] else (left + part * (right - left), y))
     if off := value - page.js(state, slider)["value"]:
         yield page.keys("right" if off > 0 else "left", abs(off))
@@ -192,8 +202,9 @@ _QUILL = {"red": "#e60000", "orange": "#ff9900", "yellow": "#ffff00", "green": "
 def resize_textarea(page: Page) -> Actions:
     side, way = page.told("the (width|height) is (larger|smaller)")
     yield from page.reach(".ui-resizable-se")
-    (x, y), by = _grasp(page), 12 if way == "larger" else -12
-    yield page.drag((x, y), (x + by, y) if side == "width" else (x, y + by))
+    ways = {"width": ("right", "left"), "height": ("down", "up")}[side]
+    width, height = REGION
+    yield _drag_away(page, ways[way == "smaller"], (2, _TOP, width - 8, height - 16), 8)
     yield from page.click("#submit")
 
 

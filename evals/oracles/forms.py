@@ -79,7 +79,9 @@ def read_table_twice(page: Page) -> Actions:
 def arithmetic(page: Page) -> Actions:
     a, sign, b = page.texts("#math-problem")[0].rstrip(" =").split()
     result = {"+": int(a) + int(b), "-": int(a) - int(b), "x": int(a) * int(b)}[sign]
-    yield from page.fill("#math-answer", str(result))
+    yield from page.click("#math-answer")
+    page.look("#math-problem")
+    yield Type(text=str(result))
     yield from page.click(_SUBMIT)
 
 
@@ -87,7 +89,9 @@ def algebra(page: Page) -> Actions:
     a, sign, b, _, result = page.texts("#math-problem")[0].split()
     known, total = int(b if a == "x" else a), int(result)
     x = total - known if sign == "+" else total + known if a == "x" else known - total
-    yield from page.fill("#math-answer", str(x))
+    yield from page.click("#math-answer")
+    page.look("#math-problem")
+    yield Type(text=str(x))
     yield from page.click(_SUBMIT)
 
 
@@ -108,6 +112,7 @@ def guess_number(page: Page) -> Actions:
     while True:
         guess = (low + high) // 2
         yield Key(keys="ctrl+a")
+        page.look("#feedback > div")
         yield Type(text=f"{guess}\n")
         low, high = (guess + 1, high) if page.has("#higher") else (low, guess - 1)
 
@@ -190,21 +195,26 @@ def dropdown(page: Page) -> Actions:
 
 
 def spinner(page: Page) -> Actions:
-    number = int(page.said(r"Select (-?\d+) with"))
-    if number:
-        yield from page.click("#spinner")
-        yield page.keys("up" if number > 0 else "down", abs(number))
+    """Once and again, until it shows the number."""
+    number = page.said(r"Select (-?\d+) with")
+    yield from page.click("#spinner", named=number)
+    while (shown := page.js("document.querySelector('#spinner').value")) != number:
+        page.named = number
+        page.look("#spinner")
+        yield Key(keys="up" if int(shown) < int(number) else "down")
+    page.look("#spinner")
     yield from page.click(_SUBMIT)
 
 
 def pick_date(page: Page, date: str) -> Actions:
-    """In the open calendar of jQuery UI: turn the months, up to three clicks at a time, then click the day."""
+    """In the open calendar of jQuery UI: turn the months one by one until the right one is there, then click the day."""
     month, day, year = (int(part) for part in date.split("/"))
     while not page.has(".ui-datepicker-calendar td a"):
         yield from page.hover("#query")
     while away := page.js("given[0] * 12 + given[1] - 1 - (d => d.drawYear * 12 + d.drawMonth)($.datepicker._curInst)", year, month):
-        named = date.split("/")[0]
-        yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", count=min(3, abs(away)), named=named)
+        page.look(".ui-datepicker-title")
+        yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", named=date.split("/")[0])
+    page.look(".ui-datepicker-title")
     yield from page.click(".ui-datepicker-calendar td a", str(day))
 
 
@@ -239,6 +249,10 @@ def color_wheel(page: Page) -> Actions:
     code = page.js(_QUERY_COLOR) if page.has("#query .cc") else page.js(_HEX, page.said("Select (.*) with the color picker"))
     yield from page.click("#col")
     yield Key(keys="ctrl+a")
+    if page.has("#query .cc"):
+        page.look("#query .cc")
+    else:
+        page.named = page.said("Select (.*) with the color picker")
     yield Type(text=code)
     yield from page.click("#query")
     yield from page.click(_SUBMIT)

@@ -8,10 +8,14 @@ from evals.oracles.base import Actions, Page, Script, middle
 from tools.computer import Scroll
 
 _SUBMIT = "#subbtn"
+_FAR = 30
+"""So many notches of the wheel are more than any of these pages is long."""
 
 
 def choose_from_list(page: Page) -> Actions:
-    for i, name in enumerate(page.said("Select (.*) from the scroll list").split(", ")):
+    """From the top down."""
+    wanted = page.said("Select (.*) from the scroll list").split(", ")
+    for i, name in enumerate(name for name in page.texts("#options option") if name in wanted):
         yield from page.click("#options option", name, hold="ctrl" if i else "")
     yield from page.click("#area button")
 
@@ -19,9 +23,8 @@ def choose_from_list(page: Page) -> Actions:
 def _scroll_to_end(page: Page, selector: str, up: bool = False) -> Actions:
     place = page.at(*middle(page.box(selector)))
     rest = "(e => given[1] ? e.scrollTop : e.scrollHeight - e.clientHeight - e.scrollTop)(document.querySelector(given[0]))"
-    while left := int(page.js(rest, selector, up)):
-        notches = -(-left // 100)
-        yield Scroll(point=place, dy=-notches if up else notches)
+    while int(page.js(rest, selector, up)):
+        yield Scroll(point=place, dy=-_FAR if up else _FAR)
 
 
 def scroll_text(page: Page) -> Actions:
@@ -60,7 +63,9 @@ def order_food(page: Page) -> Actions:
 def phone_book(page: Page) -> Actions:
     name, what = page.told("Find (.*) in the contact book and click on their (phone|email|address)")
     while page.texts("#contact .name")[0] != name:
+        page.look("#contact .name")
         yield from page.click("#pagination a", ">", named=name)
+    page.look("#contact .name")
     yield from page.click(f"#contact a.{what}", named=what)
 
 
