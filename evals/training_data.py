@@ -152,13 +152,14 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             targets = tuple(tuple(label[key]) for key in ("target", "goal") if label.get(key)) or tuple(_around(step.action, size))
             read = standing(step.action.text, words) if isinstance(step.action, Type) else None
             said = label.get("named", "")  # by the script
-            sought, beside = named(trajectory.task, targets[0], words) if targets and not said else (said, None)
+            named_by = said or ("" if isinstance(step.action, Scroll) else trajectory.task)
+            sought, beside = named(named_by, targets[0], words) if targets else ("", None)
             evidence = label.get("evidence") and tuple(label["evidence"])
             text = compact_text(trajectory.task, history)
-            question = Question(text, call, targets, task, read, sought, tuple(past), beside, evidence, RECORDED)
-            touched = [Touched("" if at else sought, target) for at, target in enumerate(targets)]
+            question = Question(text, call, targets, task, read, said or sought, tuple(past), beside, evidence, RECORDED)
+            touched = [Touched("" if at else question.sought, target) for at, target in enumerate(targets)]
             seed = f"{folder.name}{step.index}"
-            after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and targets else ()
+            after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and isinstance(step.action, Click) else ()
             clicks = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *clicks)
             yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)

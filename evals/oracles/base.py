@@ -25,6 +25,8 @@ Actions = Iterator[Tool]
 """What a script gives: an action, and once that is done and the page has come to rest, the next."""
 
 _SIZE = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
+TOP = 50
+"""CSS pixels of the instruction above MiniWoB++'s pages."""
 _NOTCH = 100
 """CSS pixels that one notch of the wheel scrolls."""
 STUDENT_STEPS = 3
@@ -159,7 +161,7 @@ class Page:
         """The point nearest to a place in CSS pixels."""
         return Thousandths.of((min(_SIZE[0] - 1, max(0, int(x * SCALE))), min(_SIZE[1] - 1, max(0, int(y * SCALE)))), _SIZE)
 
-    def reach(self, selector: str, text: str | None = None, nth: int = 0) -> Iterator[Tool]:
+    def reach(self, selector: str, text: str | None = None, nth: int = 0, *, named: str = "") -> Iterator[Tool]:
         """Turn the wheel, as far as is seen at once, until an element is in view; then `target` is the part of it that nothing covers.
 
         Raises ModelError.
@@ -172,6 +174,7 @@ class Page:
                 break
             _, top, _, bottom = found["view"]
             notches = max(1, int((bottom - top) / _NOTCH))
+            self.named = named or text or ""
             yield Scroll(point=self.at(*middle(found["view"])), dy=notches if found["away"] > 0 else -notches)
         raise ModelError(f"The oracle does not find {_named(selector, text, nth)} in what is seen of the page.")
 
@@ -191,7 +194,7 @@ class Page:
         yield from self._act(lambda: Hover(point=self._aim()), (selector, text, nth), named)
 
     def _act(self, action: Callable[[], Tool], element: tuple[str, str | None, int], named: str) -> Iterator[Tool]:
-        yield from self.reach(*element)
+        yield from self.reach(*element, named=named)
 
         def again() -> Tool:
             self._seek(*element)

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.base import ORDINAL, Actions, Page, Script, middle, ordinal
+from evals.oracles.base import ORDINAL, TOP, Actions, Page, Script, middle, ordinal
 from tools.computer import Click
 
 _SUBMIT = "#subbtn"
@@ -173,6 +173,8 @@ def collapsible_link(page: Page) -> Actions:
     link, sections = page.said('"(.*)"'), len(page.texts("#area h3"))
     while not page.has(".alink", link):
         opened = page.js("all('#area h3').findIndex(e => e.matches('.ui-accordion-header-active'))")
+        if opened >= 0:
+            page.look("#area h3", nth=opened)
         yield from page.click("#area h3", nth=(opened + 1) % sections)
         page.js("Promise.resolve($(':animated').promise()).then(() => true)")  # it slides open
     yield from page.click(".alink", link)
@@ -183,6 +185,7 @@ def tab_link(page: Page) -> Actions:
     link, tabs = page.said('"(.*)"'), len(page.texts("#area ul a"))
     while not page.has(".alink", link):
         here = page.js("all('#area ul li').findIndex(e => e.matches('.ui-tabs-active'))")
+        page.look("#area ul a", nth=here)
         yield from page.click("#area ul a", nth=(here + 1) % tabs)
     yield from page.click(".alink", link)
 
@@ -283,7 +286,7 @@ def _place(page: Page, x: float, y: float) -> Actions:
     They take the drawing to begin at the left edge and 50 pixels from the top, which it does not quite.
     """
     left, top, _, _ = page.box("#svg-grid")
-    yield Click(point=page.at(x - left, y - top + 50))
+    yield Click(point=page.at(x - left, y - top + TOP))
     yield from page.click(_SUBMIT)
 
 

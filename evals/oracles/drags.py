@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.base import ORDINAL, Actions, Page, Rectangle, Script, middle, ordinal
+from evals.oracles.base import ORDINAL, TOP, Actions, Page, Rectangle, Script, middle, ordinal
 from evals.pages import REGION, SCALE
 from tools.computer import Drag, Key, Type
 
 _SUBMIT = "#subbtn"
-_TOP = 50
-"""CSS pixels of the instruction above a page."""
 _WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _TAGS = {"rectangles": "rect", "circles": "circle", "triangles": "polygon"}
 
@@ -204,7 +202,7 @@ def resize_textarea(page: Page) -> Actions:
     yield from page.reach(".ui-resizable-se")
     ways = {"width": ("right", "left"), "height": ("down", "up")}[side]
     width, height = REGION
-    yield _drag_away(page, ways[way == "smaller"], (2, _TOP, width - 8, height - 16), 8)
+    yield _drag_away(page, ways[way == "smaller"], (2, TOP, width - 8, height - 16), 8)
     yield from page.click("#submit")
 
 

@@ -63,16 +63,22 @@ def find_word(page: Page) -> Actions:
 
 
 def read_table(page: Page) -> Actions:
-    cells = page.texts("#tab td")
-    yield from page.fill("#tt", cells[cells.index(page.said("value of (.*) into")) + 1])
+    yield from _from_table(page, "#tt", page.said("value of (.*) into"))
     yield from page.click(_SUBMIT)
 
 
-def read_table_twice(page: Page) -> Actions:
+def _from_table(page: Page, field: str, key: str) -> Actions:
+    """Type what stands beside a key."""
+    yield from page.click(field)
     cells = page.texts("#tab td")
+    page.named = key
+    page.look("#tab td", key)
+    yield Type(text=cells[cells.index(key) + 1])
+
+
+def read_table_twice(page: Page) -> Actions:
     for i in (1, 2):
-        key = page.texts(f"#ll{i}")[0].rstrip(":")
-        yield from page.fill(f"#tt{i}", cells[cells.index(key) + 1])
+        yield from _from_table(page, f"#tt{i}", page.texts(f"#ll{i}")[0].rstrip(":"))
     yield from page.click(_SUBMIT)
 
 

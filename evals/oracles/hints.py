@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from evals.oracles.base import Actions, Page, Script
+from evals.oracles.base import TOP, Actions, Page, Script
 from tools.computer import Click, Hover
 
-_TOP = 50
-"""CSS pixels above the area that is felt."""
 _HINTS = ((5, "HOT"), (10, "WARM"), (40, "COLD"), (1000, "ICE COLD"))
 
 
@@ -27,10 +25,10 @@ def hot_cold(page: Page) -> Actions:
         if len(left) < 40:
             spot = left[len(left) // 2]
         felt.append(spot)
-        yield Hover(point=page.at(spot[0] + 0.4, spot[1] + _TOP + 0.4))
+        yield Hover(point=page.at(spot[0] + 0.4, spot[1] + TOP + 0.4))
         told = page.texts("#display")[0]
         if told == "HOT":
-            yield Click(point=page.at(spot[0] + 0.4, spot[1] + _TOP + 0.4))
+            yield Click(point=page.at(spot[0] + 0.4, spot[1] + TOP + 0.4))
         near = [(spot[0] + dx, spot[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
         left = [place for place in left if any(_hint(n, place) == told for n in near)] or left
 

@@ -53,10 +53,12 @@ def order_food(page: Page) -> Actions:
     if found := re.search(r"Order (\d) items that are (\S+)", page.instruction):
         item = page.js("all('.food-item').findIndex(e => e.querySelector(`img[alt=\"${given[0]}\"]`))", found[2])
         for _ in range(int(found[1])):
-            yield from page.click(".food-item .add", nth=item)
+            yield from page.click(".food-item .add", nth=item, named=found[2])
     else:
-        for name in page.said("Order one of each item: (.*)").split(","):
-            yield from page.click(".food-item .add", nth=page.texts(".item-name").index(name.strip()))
+        wanted = [name.strip() for name in page.said("Order one of each item: (.*)").split(",")]
+        for item, name in enumerate(page.texts(".item-name")):  # from the top down
+            if name in wanted:
+                yield from page.click(".food-item .add", nth=item, named=name)
     yield from page.click("#submit-order button")
 
 
@@ -115,9 +117,9 @@ def mail(page: Page) -> Actions:
     asked = _asked(page)
     thread = page.texts("#main .email-sender").index(asked["by"])
     if asked["task"] in ("delete", "star"):
-        yield from page.click("#main .trash" if asked["task"] == "delete" else "#main .star", nth=thread)
+        yield from page.click("#main .trash" if asked["task"] == "delete" else "#main .star", nth=thread, named=asked["by"])
         return
-    yield from page.click("#main .email-left", nth=thread)  # beside it are the star and the bin
+    yield from page.click("#main .email-left", nth=thread, named=asked["by"])  # beside it are the star and the bin
     yield from page.click(f".email-{asked['task']}")
     if asked["task"] == "reply":
         yield from page.fill("#reply-text", asked["message"])

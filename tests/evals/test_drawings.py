@@ -1,6 +1,7 @@
-"""Pages of shapes, colours and controls: everything is where it is said to be, and what is asked for is there."""
+"""Pages of shapes, colours, months and controls: everything is where it is said to be, and what is asked for is there."""
 
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import ImageColor
 
 from evals.demonstrations import TEST_SEEDS
 from evals.drawings import COLORS, things_asked
+from evals.oracles.base import ORDINAL
 from evals.training_data import examples
 from evals.word_pages import PAGES, PIXELS, Drawn, draw, open_browser, record_pages, training_word
 
@@ -29,20 +31,8 @@ def test_shapes_and_boxes_are_of_their_colour_and_size_where_they_are_said_to_be
                 assert here == ImageColor.getrgb(color), (page.seed, color, kind)
             if kind in ("circle", "rectangle"):
                 assert (right - left > 18) == (size == "large")
-    assert kinds >= {
-        "letter",
-        "digit",
-        "circle",
-        "rectangle",
-        "triangle",
-        "box",
-        "checkbox",
-        "radio",
-        "text",
-        "button",
-        "dropdown",
-        "slider",
-    }
+    drawn = {"letter", "digit", "circle", "rectangle", "triangle", "box", "1", "31", "month", "next month"}
+    assert kinds >= drawn | {"checkbox", "radio", "text", "textarea", "button", "dropdown", "slider"}
 
 
 def test_what_is_asked_for_is_there_and_the_first_of_its_kind_in_reading_order(drawings: list[Drawn]) -> None:
@@ -50,7 +40,7 @@ def test_what_is_asked_for_is_there_and_the_first_of_its_kind_in_reading_order(d
     for page in drawings:
         for question in things_asked(random.Random(page.seed), page.things, PIXELS):
             (target,), words, nth = question.targets, question.sought.split(), 1
-            if words[0][0].isdigit() and len(words) > 1:
+            if re.fullmatch(ORDINAL, words[0]):
                 nth, words = int(words[0][0]), words[1:]
             fitting = [box for thing, box in page.things if _is_called(thing, words)]
             assert tuple(fitting[nth - 1]) == target, question.sought

@@ -13,11 +13,13 @@ from evals.demonstrations import TEST_SEEDS, Strays, record
 from evals.miniwob import Miniwob, make, task_names
 from evals.miniwob_tasks import CLASSES, threshold
 from evals.oracles import ORACLES, PARTLY, UNSOLVED
-from evals.oracles.base import Oracle, Page
+from evals.oracles.base import Oracle, Page, Rectangle
 from evals.plan import Plan
 from evals.runner import run
 from evals.scripts import RandomClick, StandIn, stand_in
 from evals.training_data import examples
+from tools.base import Thousandths
+from tools.computer import Click, Drag
 
 SAMPLE = ("login-user", "click-tab-2", "choose-date", "use-slider", "drag-box", "scroll-text-2", "email-inbox-delete", "enter-time")
 
@@ -44,7 +46,7 @@ def test_an_oracle_solves_its_task_whatever_the_seed(smoke: Miniwob, name: str) 
     for task in make(tasks=[name], seeds=range(5)).tasks():
         with smoke.environment(task) as env:
             instruction = smoke.instruction(task, env)
-            trajectory = Agent(smoke.oracle(task, env), env, prompt="compact", limits=Limits(max_steps=10)).run(instruction)
+            trajectory = Agent(smoke.oracle(task, env), env, prompt="compact", limits=Limits(task.max_steps)).run(instruction)
             score = smoke.score(task, trajectory, env)
         assert score.success, (task.seed, instruction, trajectory.reason, score.reason)
         assert (score.raw or 0) >= threshold(name)
@@ -74,6 +76,45 @@ def test_what_is_nowhere_to_be_read_is_looked_for_in_order(smoke: Miniwob, name:
             assert opened[-1] <= places
             assert there == (opened[-1] == 0)
     assert len({*opened}) > 1, opened
+
+
+@pytest.mark.parametrize("name", ["drag-single-shape", "drag-circle", "drag-items", "resize-textarea", "drag-shapes"])
+@pytest.mark.parametrize("corner", [0.2, 0.8])
+def test_a_drag_may_begin_and_end_anywhere_that_its_label_says(smoke: Miniwob, name: str, corner: float) -> None:
+    for task in make(tasks=[name], seeds=range(4)).tasks():
+        with smoke.environment(task) as env:
+            seen, page = env.reset(), Page(env)
+            for action in ORACLES[name](page):
+                if isinstance(action, Drag):
+                    assert page.target
+                    assert page.goal
+                    path = tuple(_within(box, corner, seen.screenshot.size) for box in (page.target, page.goal))
+                    action = action.model_copy(update={"path": path})
+                action.run(env, env.observe())
+            env.observe()
+            assert env.raw == 1.0, (task.seed, env.instruction)
+
+
+def _within(box: Rectangle, part: float, size: tuple[int, int]) -> Thousandths:
+    left, top, right, bottom = box
+    return Thousandths.of((int(left + part * (right - left)), int(top + part * (bottom - top))), size)
+
+
+def test_what_tells_an_action_is_labelled_where_it_stands(smoke: Miniwob) -> None:
+    (task,) = make(tasks=["odd-or-even"], seeds=[1]).tasks()
+    with smoke.environment(task) as env:
+        instruction = smoke.instruction(task, env)
+        oracle = Oracle(env, ORACLES["odd-or-even"], words=True)
+        steps = Agent(oracle, env, prompt="compact", limits=Limits(max_steps=10)).run(instruction).steps
+    numbers = 0
+    for step, label in zip(steps, oracle.labels, strict=True):
+        if label.evidence:
+            left, top, right, bottom = label.evidence
+            (number,) = [text for text, box, _ in label.words if left <= box[0] and box[2] <= right and top <= box[1] and box[3] <= bottom]
+            assert isinstance(step.action, Click)
+            assert (int(number) % 2 == 1) == (step.action.point.x < 500), "odd is on the left"
+            numbers += 1
+    assert numbers == len(steps) - 1
 
 
 def test_random_clicks_are_the_same_for_the_same_seed_and_episode(smoke: Miniwob) -> None:

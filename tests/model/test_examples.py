@@ -205,3 +205,23 @@ def test_what_is_named_by_words_beside_it_is_found_across_by_its_look_and_down_b
     assert cells["attention", 1, 1] == [4]
     assert (cells["halves", 1, 3], cells["halves", 1, 0]) == ([4], [-1])
     assert {tuple(keys) for (_, at, _), keys in cells.items() if at > 1} == {(0,), (-1,)}, "only the first point is named"
+
+
+def test_what_tells_a_reply_is_looked_at_where_the_reply_is_decided_but_not_where_y_is(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image  # four columns of cells
+    click = Question("Odd?", "left_click(start_box='[120,300]')", ((4.0, 4.0, 20.0, 20.0),), evidence=(60.0, 30.0, 80.0, 50.0))
+    typed = Question("How many?", "type(content='7')", evidence=(2.0, 2.0, 20.0, 20.0))
+    made = [Example(image, (click, typed, Question("Done?", "DONE()")))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    batch = trainer.builder.build(made, random.Random(0))
+    (point,) = batch.points
+    (kinds, layers) = [index for _, index, _ in batch.kinds], []
+    for name, layer, found in looks(batch, 5):
+        if name == "evidence":
+            layers.append(layer)
+            assert {look.head for look in found} == {1}
+            seen = {look.index: [key - batch.image_start for key in look.keys] for look in found}
+            assert (seen[kinds[0]], seen[point.index], seen[kinds[1]]) == ([6], [6], [0])
+            assert point.index + 1 not in seen
+            assert max(seen) < kinds[2], "nothing tells of the third"
+    assert layers == [1, 2]
