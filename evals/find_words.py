@@ -36,7 +36,7 @@ SEEN, UNSEEN = 3, 4
 """So many words of a page at most."""
 SCREEN = (640, 480)
 """CSS pixels of a rendered document."""
-EDITION = 2
+EDITION = 3
 """Of how pages and words are chosen: another makes another set."""
 
 

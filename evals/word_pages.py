@@ -148,7 +148,7 @@ class _Writer:
     def controls(self) -> str:
         """A form of nothing else."""
         rng = self.rng
-        parts = (f"<div style='margin-top:{rng.randint(0, 4)}px'>{rng.choice(_CONTROLS)(self)}</div>" for _ in range(rng.randint(2, 6)))
+        parts = (f"<div style='margin-top:{rng.randint(0, 4)}px'>{rng.choice(_FORM_BLOCKS)(self)}</div>" for _ in range(rng.randint(2, 6)))
         look = f"font:{rng.choice((8, 9, 10, 11))}pt Liberation Sans;color:{rng.choice(_PALE) if self.dark else '#000'}"
         return f"<div style='{look};padding:{rng.randint(0, 8)}px'>{''.join(parts)}</div>"
 
@@ -257,7 +257,7 @@ _BLOCKS: tuple[Callable[[_Writer], str], ...] = (
     _Writer.listing, _Writer.toolbar, _Writer.dialog, _Writer.menu,
 )  # fmt: skip
 
-_CONTROLS = (_Writer.ticks, _Writer.ticks, _Writer.fields, _Writer.fields, _Writer.buttons, _Writer.text_area, _Writer.menu, _Writer.slider)
+_FORM_BLOCKS = (_Writer.ticks, _Writer.ticks, _Writer.fields, _Writer.fields, _Writer.buttons, _Writer.text_area, _Writer.menu, _Writer.slider)
 
 
 Kind = Literal["mixed", "running text", "drawing"]
