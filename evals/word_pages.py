@@ -257,7 +257,16 @@ _BLOCKS: tuple[Callable[[_Writer], str], ...] = (
     _Writer.listing, _Writer.toolbar, _Writer.dialog, _Writer.menu,
 )  # fmt: skip
 
-_FORM_BLOCKS = (_Writer.ticks, _Writer.ticks, _Writer.fields, _Writer.fields, _Writer.buttons, _Writer.text_area, _Writer.menu, _Writer.slider)
+_FORM_BLOCKS = (
+    _Writer.ticks,
+    _Writer.ticks,
+    _Writer.fields,
+    _Writer.fields,
+    _Writer.buttons,
+    _Writer.text_area,
+    _Writer.menu,
+    _Writer.slider,
+)
 
 
 Kind = Literal["mixed", "running text", "drawing"]

@@ -46,7 +46,7 @@ def test_an_oracle_solves_its_task_whatever_the_seed(smoke: Miniwob, name: str) 
     for task in make(tasks=[name], seeds=range(5)).tasks():
         with smoke.environment(task) as env:
             instruction = smoke.instruction(task, env)
-            trajectory = Agent(smoke.oracle(task, env), env, prompt="compact", limits=Limits(task.max_steps)).run(instruction)
+            trajectory = Agent(smoke.oracle(task, env), env, prompt="compact", limits=Limits(task.max_steps or 10)).run(instruction)
             score = smoke.score(task, trajectory, env)
         assert score.success, (task.seed, instruction, trajectory.reason, score.reason)
         assert (score.raw or 0) >= threshold(name)
