@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.prompts.compact import find_text
 from evals.screen_words import centre
+from evals.words import held_out
 from model.examples import Question
 from tools import compact_actions
 
@@ -128,9 +129,9 @@ _HEADS = "#e9e9e9", "#fff", "#ddd", "#cde"
 
 def things_asked(rng: random.Random, things: Sequence[Any], size: tuple[int, int], most: int = 12) -> Iterator[Question]:
     """`find "large red circle"`, `find "2nd checkbox"` for some of the things of a page; of several that are meant alike the first, in
-    reading order. size: of the screenshot, pixels."""
+    reading order. No name has a word that is kept from training. size: of the screenshot, pixels."""
     for (large, color, *names), _ in rng.sample(list(things), min(most, len(things))):
-        name = rng.choice(names)
+        name = rng.choice([name for name in names if not any(map(held_out, name.split()))])
         alike = [thing for thing in things if name in thing[0]]
         told, nth = list[str](), 0
         if large and rng.random() < 0.4:

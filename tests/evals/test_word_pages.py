@@ -111,11 +111,12 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     assert len(train) + len(held) == 64
     assert held, "some pages are held out"
     asked = [q for example in train for q in example.readings]
-    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent", "told", "over"}
-    assert all(len(q.targets) == (q.tag in ("find on pages", "phrase", "told")) for q in asked)
-    named = [
-        word for q in asked if q.tag in ("find on pages", "told", "over") for word in (q.sought, *(one.words for one in q.past)) if word
+    assert {q.tag for q in asked} == {"find on pages", "read", "phrase", "absent", "told", "over", "drawn"}
+    assert all(len(q.targets) == (q.tag in ("find on pages", "phrase", "told", "drawn")) for q in asked)
+    sought = [
+        text for q in asked if q.tag in ("find on pages", "drawn", "told", "over") for text in (q.sought, *(one.words for one in q.past))
     ]
+    named = [word for text in sought for word in text.split()]
     assert not any(held_out(word) for word in named)
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
     assert {q.tag for example in train for q in example.questions} == {"copy"}
