@@ -19,6 +19,8 @@ from evals.drawings import things_asked
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
+from evals.oracles.base import TOP
+from evals.pages import SCALE
 from evals.screen_words import centre, finds, letters, miss, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
@@ -32,7 +34,7 @@ from tools.control import Done
 ACTIONS = compact_actions()
 RECORDED = 3.0
 """How much more than a reading or a made-up instruction a recorded action counts: one question of about eight, and what all is for."""
-BAR = 75
+BAR = TOP * SCALE
 """Pixels at the top of a MiniWoB++ screenshot, where the instruction stands: it means its words where they stand below."""
 COPIES = 0.25
 """The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""

@@ -15,12 +15,12 @@ from typing import Any, Literal
 from evals.pages import REGION, SCALE, PageEnvironment, in_pixels
 from evals.words import WORDS
 from model.base import Completion, GenerationConfig, Message, Model, ModelError
+from model.labels import Rectangle
 from tools import compact_actions
 from tools.base import ParseError, Thousandths, Tool
 from tools.computer import Click, Drag, Hover, Key, Scroll, Type
 from tools.control import Done
 
-Rectangle = tuple[float, float, float, float]
 Actions = Iterator[Tool]
 """What a script gives: an action, and once that is done and the page has come to rest, the next."""
 
@@ -208,9 +208,10 @@ class Page:
         yield from self.click(selector, nth=nth, named=named)
         yield Type(text=text)
 
-    def drag(self, *path: tuple[float, float], goal: Rectangle | None = None) -> Drag:
-        """Through places in CSS pixels. goal: as `goal`, but in CSS pixels; then it may begin anywhere in what was reached."""
-        self.goal = goal and _pixels(goal)
+    def drag(self, *path: tuple[float, float], start: Rectangle | None = None, goal: Rectangle | None = None, named: str = "") -> Drag:
+        """Through places in CSS pixels. goal: as `goal`, but in CSS pixels; then it may begin anywhere in `start`, or else in what was
+        reached."""
+        self.target, self.goal, self.named = _pixels(start) if start else self.target, goal and _pixels(goal), named
         return Drag(path=tuple(self.at(*place) for place in path))
 
     def grasp(self) -> tuple[float, float]:

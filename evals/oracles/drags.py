@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.base import ORDINAL, TOP, Actions, Page, Rectangle, Script, middle, ordinal
-from evals.pages import REGION, SCALE
+from evals.oracles.base import ORDINAL, TOP, Actions, Page, Script, middle, ordinal
+from evals.pages import REGION
+from model.labels import Rectangle
 from tools.computer import Drag, Key, Type
 
 _SUBMIT = "#subbtn"
@@ -39,9 +40,8 @@ def _drag_away(page: Page, way: str, room: Rectangle, least: float) -> Drag:
 
 def _into(page: Page, shape: int, box: tuple[float, float, float, float], named: str) -> Actions:
     yield from page.reach("#area_svg > [style*=pointer]", nth=shape)
-    page.named = named
     left, top, right, bottom = box
-    yield page.drag(page.grasp(), middle(box), goal=(left + 12, top + 12, right - 8, bottom - 8))
+    yield page.drag(page.grasp(), middle(box), goal=(left + 12, top + 12, right - 8, bottom - 8), named=named)
 
 
 def _shapes(page: Page) -> list[tuple[int, str, str]]:
@@ -86,12 +86,9 @@ def drag_items(page: Page) -> Actions:
     places = {"to the top": 0, "to the bottom": len(names) - 1, "down by one position": old + 1, "up by one position": old - 1}
     new = places[goal] if goal in places else int(goal.split()[2][:-2]) - 1
     yield from page.reach("#sortable li", nth=old)
-    (x, y), (_, place) = page.grasp(), middle(page.box("#sortable li", nth=new))
-    past = place + (6 if new > old else -6)
-    assert page.target is not None
-    left, _, right, _ = page.target
-    page.target, page.named = (left, (y - 4) * SCALE, right, (y + 4) * SCALE), name
-    yield page.drag((x, y), (x, past), goal=(x - 40, past - 6, x + 40, past + 6))
+    (x, y), (left, _, right, _) = page.grasp(), page.box("#sortable li", nth=old)
+    past = middle(page.box("#sortable li", nth=new))[1] + (6 if new > old else -6)
+    yield page.drag((x, y), (x, past), start=(left, y - 4, right, y + 4), goal=(x - 40, past - 6, x + 40, past + 6), named=name)
 
 
 def drag_items_in_grid(page: Page) -> Actions:

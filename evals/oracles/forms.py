@@ -85,6 +85,10 @@ def read_table_twice(page: Page) -> Actions:
 def arithmetic(page: Page) -> Actions:
     a, sign, b = page.texts("#math-problem")[0].rstrip(" =").split()
     result = {"+": int(a) + int(b), "-": int(a) - int(b), "x": int(a) * int(b)}[sign]
+    yield from _solve(page, result)
+
+
+def _solve(page: Page, result: int) -> Actions:
     yield from page.click("#math-answer")
     page.look("#math-problem")
     yield Type(text=str(result))
@@ -95,10 +99,7 @@ def algebra(page: Page) -> Actions:
     a, sign, b, _, result = page.texts("#math-problem")[0].split()
     known, total = int(b if a == "x" else a), int(result)
     x = total - known if sign == "+" else total + known if a == "x" else known - total
-    yield from page.click("#math-answer")
-    page.look("#math-problem")
-    yield Type(text=str(x))
-    yield from page.click(_SUBMIT)
+    yield from _solve(page, x)
 
 
 def count_blocks(page: Page) -> Actions:

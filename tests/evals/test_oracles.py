@@ -13,11 +13,12 @@ from evals.demonstrations import TEST_SEEDS, Strays, record
 from evals.miniwob import Miniwob, make, task_names
 from evals.miniwob_tasks import CLASSES, threshold
 from evals.oracles import ORACLES, PARTLY, UNSOLVED
-from evals.oracles.base import Oracle, Page, Rectangle
+from evals.oracles.base import Oracle, Page
 from evals.plan import Plan
 from evals.runner import run
 from evals.scripts import RandomClick, StandIn, stand_in
 from evals.training_data import examples
+from model.labels import Rectangle
 from tools.base import Thousandths
 from tools.computer import Click, Drag
 
