@@ -89,14 +89,24 @@ def _field(rng: random.Random) -> str:
 
 
 def _value(rng: random.Random) -> str:
-    """One to three words, letters and digits by chance, a date, a time, a name of a file, or digits."""
-    if rng.random() < 0.6:
+    """One to three words, a sentence, letters and digits by chance, a date, a time, a name of a file, or digits."""
+    kind = rng.random()
+    if kind < 0.45:
         return _some(rng, rng.choice((1, 1, 3)))
-    if rng.random() < 0.5:
+    if kind < 0.65:
+        return _sentence(rng)
+    if kind < 0.87:
         return "".join(rng.choices(ascii_letters + digits, k=rng.randint(2, 8)))
     one, two, three = (rng.randint(0, 99) for _ in range(3))
     made = (f"{one:02}/{two:02}/20{three:02}", f"{one % 12 + 1}:{two:02} PM", f"{one}-{two}", f".{_some(rng, 1)}", f"{_some(rng, 1)}.{one}")
     return rng.choice(made)
+
+
+def _sentence(rng: random.Random) -> str:
+    """A few words of a few letters, some of them twice: what comes next is told by more than the word before."""
+    few = [word(rng, training_word).lower()[: rng.randint(2, 7)] for _ in range(4)]
+    words = [rng.choice(few) + rng.choice(("", "", "", ",", ".")) for _ in range(rng.randint(2, 4))]
+    return " ".join(words).rstrip(",.").capitalize() + "."
 
 
 def _somewhere(rng: random.Random) -> str:

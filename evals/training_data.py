@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent.prompts.base import make_prompt
-from agent.prompts.compact import CompactPrompt, compact_text, find_text
+from agent.prompts.compact import CompactPrompt, compact_reply, compact_text, find_text
 from agent.trajectory import Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
@@ -25,7 +25,7 @@ from evals.screen_words import centre, finds, letters, miss, named, readings, st
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
 from model.examples import Example, Lesson, Question, Touched
-from model.labels import Rectangle
+from model.labels import Rectangle, Word
 from tools import compact_actions
 from tools.base import Thousandths, Tool
 from tools.computer import Click, Drag, Hover, Scroll, Type
@@ -36,7 +36,7 @@ RECORDED = 3.0
 """How much more than a reading or a made-up instruction a recorded action counts: one question of about eight, and what all is for."""
 BAR = TOP * SCALE
 """Pixels at the top of a MiniWoB++ screenshot, where the instruction stands: it means its words where they stand below."""
-COPIES = 0.25
+COPIES = 0.4
 """The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""
 
 
@@ -151,22 +151,54 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
         call, touched = "" if step.action is None else ACTIONS.render(step.action), [Touched() for _ in _points(step.action)]
         if label is not None and step.action is not None:
             size, words = step.seen.screenshot.size, label.get("words", [])
-            targets = tuple(tuple(label[key]) for key in ("target", "goal") if label.get(key)) or tuple(_around(step.action, size))
-            read = standing(step.action.text, words) if isinstance(step.action, Type) else None
-            said = label.get("named", "")  # by the script
-            named_by = said or ("" if isinstance(step.action, Scroll) else trajectory.task)
-            sought, beside = named(named_by, targets[0], words) if targets else ("", None)
-            evidence = label.get("evidence") and tuple(label["evidence"])
-            text = compact_text(trajectory.task, history)
-            question = Question(text, call, targets, task, read, said or sought, tuple(past), beside, evidence, RECORDED)
-            touched = [Touched("" if at else question.sought, target) for at, target in enumerate(targets)]
+            known = label if "thought" in label or not step.thought else {**label, "thought": [[step.thought, None]]}
+            question = _question(trajectory.task, history, past, step.action, known, words, size, task)
+            others = [
+                _question(other["instruction"], history, past, ACTIONS.parse(other["call"]), other["label"], words, size, "other")
+                for other in label.get("others", ())
+            ]
+            touched = [Touched("" if at else question.sought, target) for at, target in enumerate(question.targets)]
             seed = f"{folder.name}{step.index}"
-            after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if once and isinstance(step.action, Click) else ()
+            plain = once and isinstance(step.action, Click) and not question.thought
+            after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if plain else ()
             clicks = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *clicks)
-            yield Example(folder / f"{step.index:03d}.png", (question, *after), asked, letters(words), task)
-        history.append(call)
+            yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, letters(words), task)
+        history.append(compact_reply(step.thought, call))
         past += touched
+
+
+def _question(
+    task: str, history: Sequence[str], past: Sequence[Touched], action: Tool, label: Mapping[str, Any], words: Sequence[Any],
+    size: tuple[int, int], tag: str,
+) -> Question:  # fmt: skip
+    """What is asked by an instruction after a history, and answered by an action that a label tells more of."""
+    targets = tuple(tuple(label[key]) for key in ("target", "goal") if label.get(key)) or tuple(_around(action, size))
+    read = standing(action.text, words) if isinstance(action, Type) else None
+    said = label.get("named", "")  # by the script
+    named_by = said or ("" if isinstance(action, Scroll) else task)
+    sought, beside = named(named_by, targets[0], words) if targets else ("", None)
+    parts = label.get("thought", ())
+    thought = compact_reply(" ".join(part for part, _ in parts), "")
+    return Question(
+        compact_text(task, history), thought + ACTIONS.render(action), targets, tag, read, said or sought, tuple(past), beside,
+        label.get("evidence") and tuple(label["evidence"]), RECORDED, thought, tuple(_noted(thought, parts, words)),
+    )  # fmt: skip
+
+
+def _noted(thought: str, parts: Sequence[Any], words: Sequence[Any]) -> Iterator[tuple[int, Word]]:
+    """What of a thought is read off the screen, and from which of its letters on: of its parts, as labels have them, those with a box."""
+    at = 0
+    for part, box in parts:
+        at = thought.index(part, at)
+        if box and (word := standing(part, [word for word in words if _inside(word[1], box)])):
+            yield at, word
+        at += len(part)
+
+
+def _inside(box: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether the middle of a box is in another."""
+    return other[0] <= (box[0] + box[2]) / 2 <= other[2] and other[1] <= (box[1] + box[3]) / 2 <= other[3]
 
 
 def _told(found: Sequence[Question], seed: int | str, size: tuple[int, int]) -> Iterator[Question]:

@@ -45,7 +45,8 @@ class Question:
     read: what the reply types, where it stands on the screen; None for what does not stand there, or is told in the text. sought: the words
     that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order. beside:
     where the words sought stand, if in the first target's row and not on it. evidence: what on the screen tells that this is the reply.
-    weight: how much its kind and its points count.
+    weight: how much its kind and its points count. thought: what the reply begins with that is no call yet, up to the end of its line.
+    noted: words of the thought that are read off the screen, each with the index of its first letter in the thought.
     """
 
     text: str
@@ -58,6 +59,8 @@ class Question:
     beside: Rectangle | None = None
     evidence: Rectangle | None = None
     weight: float = 1.0
+    thought: str = ""
+    noted: tuple[tuple[int, Word], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,8 @@ class Batch:
     # (row, index of the token before, image cells of what tells that it follows) of the tokens of a reply but for y
     repeated: list[tuple[int, int, int]] = field(default_factory=list)
     # (row, index, index of what stands before it) of the tokens of a question that are to be typed
+    preceded: list[tuple[int, int]] = field(default_factory=list)
+    # (row, index) of these, of what stands before them, and of the tokens typed from them
     past_points: list[tuple[int, int, list[int]]] = field(default_factory=list)
     # (row, index of the y, image cell) of each point in a question
     past_words: list[tuple[int, int, list[int]]] = field(default_factory=list)
@@ -147,11 +152,11 @@ class BatchBuilder:
     room: tokens behind an image, for as many questions as fit; batches are of one length, but for a question that alone takes more.
     """
 
-    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 224) -> None:
+    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 288) -> None:
         self.tokens, self.preprocessor, self.room = tokens, preprocessor, room
         self.x_ids, self.y_ids = coordinate_ids(tokens)
         self._x, self._y = ({token: value for value, token in enumerate(ids)} for ids in (self.x_ids, self.y_ids))
-        self._cache: dict[tuple[str, str], tuple[list[int], int]] = {}
+        self._cache: dict[tuple[str, str], tuple[list[int], int, int]] = {}
 
     def build(self, examples: Sequence[Example], rng: random.Random) -> Batch:
         """Raises ModelError when the screenshots differ in size."""
@@ -185,20 +190,22 @@ class BatchBuilder:
                 room -= length
         return chosen
 
-    def _tokens(self, question: Question) -> tuple[list[int], int]:
-        """Tokens from behind the image to the stop token, and how many of them come before the reply; just as `assemble` makes them."""
+    def _tokens(self, question: Question) -> tuple[list[int], int, int]:
+        """Tokens from behind the image to the stop token, and how many of them come before the reply, and before its call; just as
+        `assemble` makes them."""
         key = question.text, question.reply
         if key not in self._cache:
             message = Message("user", (_PLACEHOLDER, question.text))
             asked = assemble([message], GenerationConfig(), self.tokens, lambda _: (1, 2, 2)).ids
             asked = asked[asked.index(self.tokens.control[IMAGE]) + 2 :]
-            self._cache[key] = [*asked, *self.tokens.encode_trusted(question.reply), self.tokens.control[USER]], len(asked)
+            thought, call = (self.tokens.encode_trusted(s) for s in (question.thought, question.reply.removeprefix(question.thought)))
+            self._cache[key] = [*asked, *thought, *call, self.tokens.control[USER]], len(asked), len(asked) + len(thought)
         return self._cache[key]
 
     def _lay_out(self, batch: Batch, row: int, at: int, chain: Sequence[Question], rng: random.Random) -> None:
         after_image = int(batch.positions[0, row, at - 1])
         for question in chain:
-            tokens, _ = self._tokens(question)
+            tokens = self._tokens(question)[0]
             span = slice(at, at + len(tokens))
             batch.ids[row, span] = torch.tensor(tokens)
             batch.positions[:, row, span] = after_image + 1 + torch.arange(len(tokens))
@@ -207,25 +214,29 @@ class BatchBuilder:
             at += len(tokens)
 
     def _label(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
-        tokens, asked = self._tokens(question)
+        tokens, asked, call = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
-        left, typed = list(reversed(question.targets)), question.reply.startswith(TYPED)
+        left, typed = list(reversed(question.targets)), question.reply.removeprefix(question.thought).startswith(TYPED)
         sources, before = self._sources(batch, question)
-        told = before is not None
+        told, noted = before is not None, self._noted(batch, question)
         batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
+        copied = {*(i for pair in before or () for i in pair), *(sources if told else ())}
+        batch.preceded += [(row, at + i) for i in sorted(copied) if i]
         self._label_history(batch, row, at, question, rng)
         named, spelled = self._named(question, question.sought)
         named = [at + i for i in named]
         if named:
-            batch.sought.append((row, at + asked - 1, named, spelled))
+            batch.sought.append((row, at + call - 1, named, spelled))
         for i, places in sources.items():
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
+        batch.sources += [(row, at + i - 1, [batch.image_start + cell for cell in cells]) for i, cells in noted.items()]
+        batch.sources += [(row, at + i - 1, [at + place for place in places]) for i, places in self._retold(question).items()]
         if question.evidence:
             keys = [batch.image_start + cell for cell in target_cells(question.evidence, columns, rows)]
             batch.evidence += [(row, at + i - 1, keys) for i in range(asked, len(tokens)) if tokens[i - 1] not in self._x]
         if not typed and not question.targets:
-            batch.ends.append((row, at + asked - 1, tokens[asked]))
+            batch.ends.append((row, at + call - 1, tokens[call]))
         for i in range(asked, len(tokens)):
             if left and tokens[i] in self._x:
                 target = left.pop()
@@ -241,12 +252,13 @@ class BatchBuilder:
                     batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
             elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
-                of_text = (batch.copied if told else batch.read) if i in sources else batch.text
-                (batch.kinds if i == asked else of_text if typed else batch.tokens).append((row, at + i - 1, tokens[i]))
-                batch.kind_weights += [question.weight] if i == asked else []
+                of_text = (batch.copied if told else batch.read) if i in sources else batch.read if i in noted else batch.text
+                chosen = i in (asked, call)
+                (batch.kinds if chosen else of_text if typed or i < call else batch.tokens).append((row, at + i - 1, tokens[i]))
+                batch.kind_weights += [question.weight] if chosen else []
 
     def _label_history(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
-        tokens, asked = self._tokens(question)
+        tokens, asked, _ = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         ends = [i for i in range(1, asked) if tokens[i - 1] in self._x and tokens[i] in self._y]
         for i, touched in zip(reversed(ends), reversed(question.past), strict=False):
@@ -268,35 +280,51 @@ class BatchBuilder:
         return inside, {label for i in inside for label in piece_letters(pieces[i])}
 
     def _pieces(self, question: Question) -> tuple[list[str], list[int]]:
-        """What each token up to the reply says, and the token of every letter of it all."""
-        tokens, asked = self._tokens(question)
-        pieces = [self.tokens.decode([token]) for token in tokens[:asked]]
+        """What each token up to the reply's call says, and the token of every letter of it all."""
+        tokens, _, call = self._tokens(question)
+        pieces = [self.tokens.decode([token]) for token in tokens[:call]]
         return pieces, [i for i, piece in enumerate(pieces) for _ in piece]
 
     def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], set[tuple[int, int]] | None]:
-        """Where each token of a typed text, by its index, can be taken from: the indices of the tokens of the question's text that spell
-        it, every time that all of the text stands there, and which of them follows which; else the cells of the image where its letters
-        are, and None."""
-        tokens, asked = self._tokens(question)
-        if not question.reply.startswith(_TYPE):
+        """Where each token of a typed text, by its index, can be taken from: the indices of the tokens before the call that spell it, every
+        time that all of the text stands there, and which of them follows which; else the cells of the image where its letters are, and
+        None."""
+        tokens, _, call = self._tokens(question)
+        if not question.reply.removeprefix(question.thought).startswith(_TYPE):
             return {}, None
-        typed = tokens[asked + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
+        typed = tokens[call + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
         letters = [len(self.tokens.decode([token])) for token in typed]
         (pieces, token_at), spelled = self._pieces(question), self.tokens.decode(typed)
         text = "".join(pieces)
         if sum(letters) != len(spelled):  # a letter of several tokens
             return {}, None
         if places := _standing(spelled, text) or ([] if question.read else _standing(spelled, text, loosely=True)):
-            return _spelled(places, letters, token_at, asked + 1)
-        if (word := question.read) is None:
+            return _spelled(places, letters, token_at, call + 1)
+        if question.read is None:
             return {}, None
-        found, letter = dict[int, list[int]](), 0
-        rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
-        for i, length in enumerate(letters):
-            at = (target_cells((x, word.row, x, word.row), columns, rows) for x in word.columns[letter : letter + length])
-            found[asked + 1 + i] = sorted({cell for cells in at for cell in cells})
-            letter += length
-        return {i: cells for i, cells in found.items() if cells}, None
+        return _read(((0, question.read),), letters, call + 1, batch.grid), None
+
+    def _noted(self, batch: Batch, question: Question) -> dict[int, list[int]]:
+        """The cells of the image where the letters of each token of a thought are, by its index, of those that are read off the screen."""
+        tokens, asked, call = self._tokens(question)
+        return _read(question.noted, [len(self.tokens.decode([token])) for token in tokens[asked:call]], asked, batch.grid)
+
+    def _retold(self, question: Question) -> dict[int, list[int]]:
+        """Where each token of the numbers of a thought, by its index, stands before it, for those that are not read off the screen."""
+        asked, found = self._tokens(question)[1], dict[int, list[int]]()
+        pieces, token_at = self._pieces(question)
+        text = "".join(pieces[:asked])
+        for number in _NUMBER.finditer("".join(pieces[asked:])):
+            if not any(begin <= number.start() < begin + len(word.text) for begin, word in question.noted):
+                inside = sorted({token_at[len(text) + letter] for letter in range(*number.span())})
+                places = _standing(number[0], "".join(pieces[: inside[0]]))
+                lengths = [len(pieces[i]) for i in inside]
+                if places and sum(lengths) == len(number[0]):
+                    found |= _spelled(places, lengths, token_at, inside[0])[0]
+        return found
+
+
+_NUMBER = re.compile(r"-?\d+")
 
 
 def _standing(words: str, text: str, *, loosely: bool = False) -> list[list[int]]:
@@ -305,6 +333,20 @@ def _standing(words: str, text: str, *, loosely: bool = False) -> list[list[int]
     between, flags = (r"\W{0,2}", re.IGNORECASE) if loosely else ("", re.NOFLAG)
     every = between.join(f"({re.escape(letter)})" for letter in words)
     return [[found.start(i + 1) for i in range(len(words))] for found in re.finditer(rf"(?<!\w){every}(?!\w)", text, flags)]
+
+
+def _read(words: Sequence[tuple[int, Word]], lengths: Sequence[int], first: int, grid: tuple[int, int]) -> dict[int, list[int]]:
+    """Of the tokens of a text, of so many letters each, from the index `first` on: the cells of an image of `grid` patches where their
+    letters are, if they are of words on the screen, which begin with such a letter of the text."""
+    found, letter = dict[int, list[int]](), 0
+    for i, length in enumerate(lengths):
+        places = [(word.columns[at - begin], word.row) for begin, word in words for at in range(letter, letter + length)
+                  if 0 <= at - begin < len(word.columns)]  # fmt: skip
+        cells = {cell for x, y in places for cell in target_cells((x, y, x, y), grid[1] // 2, grid[0] // 2)}
+        if cells:
+            found[first + i] = sorted(cells)
+        letter += length
+    return found
 
 
 def _spelled(

@@ -163,10 +163,11 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     that the layers behind know what to look for. The second to the last: heads 0 (where x is decided) and 1 (where y is) at the image cells
     of the target; where it is named by words in its row, y is decided looking at these. The third and fourth, where y is decided: head 3 at
     the cells of which the same fills the upper half, head 0 at those of which it fills the lower half, each at the beginning of the image
-    when there are none: two lines of text fit in a cell. The third and
-    fourth, where a letter is typed: head 2 at that letter, in the question's text or on the screen. For this, a text's letters must know
-    what stands before them (induction heads, arXiv 2209.11895): the second, head 3. The second and third, where a reply, its first
-    coordinate and what it types are decided: head 1 at what tells that it is this reply, where that is known.
+    when there are none: two lines of text fit in a cell. The third and fourth, where a letter is typed: head 2 at that letter, in the
+    question's text or on the screen. For this, a text's letters must know what stands before them (induction heads, arXiv 2209.11895): the
+    second, head 3, and the first, head 3, so that the second also knows what stands before that; else the letter behind one space could be
+    that behind any. The second and third, where a reply, its first coordinate and what it types are decided: head 1 at what tells that it
+    is this reply, where that is known.
 
     Where two layers or more come before these five: at the y of each point of a question, head 3 of the first of those two looks at the x,
     and head 0 of the second at the image cell of the point; head 2 of the next, the first of the five, at the words that name what was
@@ -187,6 +188,7 @@ def looks(batch: Batch, layers: int) -> list[tuple[str, int, list[Look]]]:
     ]
     named = [Look(row, 2, index, keys) for row, index, keys, _ in batch.sought]
     taught = [(NAMED, layer, named) for layer in (0, 1, 2)] + [(SOURCES, 1, before), (SOURCES, 2, typed), (SOURCES, 3, typed)]
+    taught.append((SOURCES, 0, [Look(row, 3, index, [index - 1]) for row, index in batch.preceded]))
     tells = [Look(row, 1, index, keys) for row, index, keys in batch.evidence]
     taught += [(EVIDENCE, layer, tells) for layer in (1, 2)]
     taught += [(POINTING, layer, pointing) for layer in (1, 2, 3, 4)] + [(HALVES, layer, at_half) for layer in (2, 3)]

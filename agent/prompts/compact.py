@@ -1,7 +1,8 @@
-"""The protocol of the small embedded model: one screenshot, one short text, one call back.
+"""The protocol of the small embedded model: one screenshot, one short text, one call back, behind a thought where there is one.
 
-The text is the instruction and, below it, what was done last, each kept to its room in characters. The model is trained on exactly this
-form, `compact_text` is where both meet.
+The text is the instruction and, below it, what was done last, each kept to its room in characters. A thought is one line that begins with
+`# `; it stays in the history, so that what was seen on one screen is still known on the next. The model is trained on exactly this form,
+`compact_text` and `compact_reply` are where both meet.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from tools.grammar import Bounds, action_rules
 
 TASK_ROOM = 240
 HISTORY_ROOM = 480
+THOUGHT_ROOM = 80
+_MARK = "# "
 _BOUNDS = Bounds(text=64, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 
 
 def compact_text(task: str, history: Sequence[str]) -> str:
-    """The instruction on one line, then the last of the history (calls, oldest first) that fits, one line each.
+    """The instruction on one line, then the last of the history (replies, oldest first) that fits, one line each.
 
     Both are cut to their room in characters; the newest line of the history is always there, if need be cut.
     """
@@ -35,6 +38,11 @@ def compact_text(task: str, history: Sequence[str]) -> str:
         lines.insert(1, _cut(call, HISTORY_ROOM))
         room -= len(call) + 1
     return "\n".join(lines)
+
+
+def compact_reply(thought: str, call: str) -> str:
+    """A call behind what was thought, on a line of its own."""
+    return f"{_MARK}{thought}\n{call}" if thought else call
 
 
 def find_text(words: str) -> str:
@@ -54,17 +62,21 @@ class CompactPrompt:
         self.actions = compact_actions()
 
     def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
-        history = [self.actions.render(step.action) for step in steps if step.action is not None]
+        history = [compact_reply(step.thought, self.actions.render(step.action)) for step in steps if step.action is not None]
         text = compact_text(task, history)
         if steps and steps[-1].result.error:
             text = f"{text}\n{_one_line(steps[-1].result.error)}"[: max(len(text), TASK_ROOM + HISTORY_ROOM)]
         return [Message("user", (seen.screenshot, text.rstrip()))]
 
     def read(self, completion: Completion, seen: Observation) -> Reply:
-        return Reply(self.actions.parse(completion.content))
+        thought, call = "", completion.content
+        if call.startswith(_MARK):
+            thought, _, call = call.removeprefix(_MARK).partition("\n")
+        return Reply(self.actions.parse(call), thought)
 
     def generation(self) -> GenerationConfig:
-        return GenerationConfig(max_tokens=256, grammar=f"start: action\n{action_rules(self.actions, _BOUNDS)}")
+        grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}[^<\\x00-\\x1f]{{1,{THOUGHT_ROOM}}}\\n/\n{action_rules(self.actions, _BOUNDS)}"
+        return GenerationConfig(max_tokens=256, grammar=grammar)
 
 
 def make(surface: Surface) -> CompactPrompt:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agent.prompts.compact import compact_reply
 from evals.pages import REGION, SCALE, PageEnvironment, in_pixels
 from evals.words import WORDS
 from model.base import Completion, GenerationConfig, Message, Model, ModelError
@@ -29,6 +30,8 @@ TOP = 50
 """CSS pixels of the instruction above MiniWoB++'s pages."""
 _NOTCH = 100
 """CSS pixels that one notch of the wheel scrolls."""
+OTHERS_AT_MOST = 3
+"""So many other instructions are answered for one screen."""
 STUDENT_STEPS = 3
 """So many actions of a student at most come before those of the expert."""
 _SCROLLS = 8
@@ -95,18 +98,30 @@ _IS_BARE = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Words that stand in an element, and where that is, in pixels of the screenshot."""
+
+    words: str
+    selector: str
+    nth: int
+    box: Rectangle
+
+
 class Page:
     """What a script sees of a page, in CSS pixels, and the actions it has to say for it. Looking changes nothing.
 
     An element is named by a selector, its whole text if that is given, and which of the rendered ones it is, from 0.
     Of the action under way, in pixels of the screenshot: target: where it may go, or where a drag may begin; None when no one place is
     meant. goal: where that drag may end, None where only its own end will do. evidence: what tells on the screen that it is this action and
-    no other, where a script says so (a number that is odd, the month a calendar shows). named: the words of the instruction that tell the
-    target, where a script says so. again: aims once more, if it goes to an element.
+    no other, where a script says so (a number that is odd, the month a calendar shows). thought: what is said before it, in parts. named:
+    the words of the instruction or the thought that tell the target, where a script says so. again: aims once more, if it goes to an
+    element.
     """
 
-    def __init__(self, env: PageEnvironment) -> None:
-        self._env = env
+    def __init__(self, env: PageEnvironment, instruction: str = "") -> None:
+        """instruction: another than the page's own."""
+        self._env, self._instruction = env, instruction
         self.begin()
 
     def begin(self) -> None:
@@ -114,12 +129,13 @@ class Page:
         self.target: Rectangle | None = None
         self.goal: Rectangle | None = None
         self.evidence: Rectangle | None = None
+        self.thought: tuple[str | Seen, ...] = ()
         self.named = ""
         self.again: Callable[[], Tool] | None = None
 
     @property
     def instruction(self) -> str:
-        return self._env.instruction
+        return self._instruction or self._env.instruction
 
     def js(self, expression: str, *given: object) -> Any:
         """The value of an expression in the terms `all`, `text`, `box` and `place`; what is given to it is `given[0]`, `given[1]` …"""
@@ -154,6 +170,23 @@ class Page:
     def look(self, selector: str, text: str | None = None, nth: int = 0) -> None:
         """An element is the `evidence` for what is done next. Raises ModelError when there is none."""
         self.evidence = _pixels(self.box(selector, text, nth))
+
+    def seen(self, selector: str, nth: int = 0, *, words: str = "") -> Seen:
+        """An element's text, or some words of it, to think of. Raises ModelError when there is none."""
+        return Seen(words or self._text(selector, nth), selector, nth, _pixels(self.box(selector, nth=nth)))
+
+    def think(self, *parts: str | Seen) -> None:
+        """What is said before what is done next; the last that is seen is its `evidence`."""
+        self.thought = parts
+        self.evidence = next((part.box for part in reversed(parts) if isinstance(part, Seen)), self.evidence)
+
+    def still(self) -> bool:
+        """Whether all that was thought of can still be seen."""
+        seen = (part for part in self.thought if isinstance(part, Seen))
+        return all(re.search(rf"(?<![\w-]){re.escape(part.words)}(?!\w)", self._text(part.selector, part.nth)) for part in seen)
+
+    def _text(self, selector: str, nth: int) -> str:
+        return str(self.js("(e => e ? text(e) : '')(all(given[0])[given[1]])", selector, nth))
 
     # actions
 
@@ -231,15 +264,18 @@ class Page:
 
 
 Script = Callable[[Page], Actions]
+Others = Callable[[Page, random.Random], Iterator[tuple[str, Script]]]
+"""Of a page as it is shown: other instructions that could have been given, and who answers them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What the DOM said at one step, in pixels of the screenshot.
+    """What the DOM said at one step, in pixels of the screenshot. others: of other instructions.
 
     kind: an action, a stray click (not to be learned), or the end. target: where a click may go, or a drag may begin that may end in
     `goal`. words: every visible word as [text, [left, top, right, bottom], [column of each letter's centre]]. named: the words of the
-    instruction that tell the target, where they are not those that stand on it. evidence: what on the screen tells that this is to be done.
+    instruction or the thought that tell the target, where they are not those that stand on it. evidence: what on the screen tells that this
+    is to be done. thought: what is said first: some words after others, each with the box they stand in, if they are read off the screen.
     """
 
     kind: Literal["act", "stray", "end"]
@@ -248,6 +284,17 @@ class Label:
     named: str = ""
     goal: Rectangle | None = None
     evidence: Rectangle | None = None
+    thought: tuple[tuple[str, Rectangle | None], ...] = ()
+    others: tuple[Other, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What would have been done, had the instruction been another, and its label, which has no words."""
+
+    instruction: str
+    call: str
+    label: Label
 
 
 class Oracle:
@@ -269,10 +316,11 @@ class Oracle:
         *,
         words: bool = False,
         student: Model | None = None,
+        others: Others | None = None,
     ) -> None:
-        """words: whether the labels are to hold the words that are seen, which takes a while."""
+        """words: whether the labels are to hold the words that are seen, which takes a while. others: what else could have been asked."""
         self.env, self.actions, self.labels = env, compact_actions(), list[Label]()
-        self._page, self._rng, self._words, self._student = Page(env), random.Random(seed), words, student
+        self._page, self._rng, self._words, self._student, self._others = Page(env), random.Random(seed), words, student, others
         stays = self._rng.random() >= stray
         self._strays, self._plan = 0 if stays else self._rng.randint(1, STUDENT_STEPS) if student else 1, script(self._page)
         self._due: Tool | None = None
@@ -284,7 +332,8 @@ class Oracle:
             self._due = next(self._plan, Done())
         elif self._page.again is not None:  # after a stray the page may look otherwise
             self._due = self._page.again()
-        due, said = self._due, Completion(self.actions.render(self._due))
+        page, due = self._page, self._due
+        said = Completion(self._reply(page, due))
         if self._strays:
             self._strays -= 1
             if (astray := self._astray(messages, config)) is None:
@@ -298,12 +347,27 @@ class Oracle:
         if self._words:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, in_pixels(box), in_pixels(columns)] for text, box, columns in seen]
-        page = self._page
-        target = page.target if isinstance(due, Click | Hover) or page.goal else None
-        told = words, page.named, page.goal, page.evidence
-        self.labels.append(Label("end" if isinstance(due, Done) else "act", target, *told))
+        self.labels.append(_label(page, due, words, tuple(self._asked_otherwise())))
         self._due = None
         return said
+
+    def _reply(self, page: Page, action: Tool) -> str:
+        return compact_reply(" ".join(words for words, _ in _thought(page)), self.actions.render(action))
+
+    def _asked_otherwise(self) -> Iterator[Other]:
+        found = 0
+        for instruction, script in self._others(self._page, self._rng) if self._others else ():
+            page = Page(self.env, instruction)
+            try:
+                action = next(script(page))
+            except (ModelError, StopIteration):
+                continue  # the page has no answer to it
+            label = _label(page, action)
+            if label.kind == "stray":
+                continue
+            yield Other(instruction, self.actions.render(action), label)
+            if (found := found + 1) == OTHERS_AT_MOST:
+                return
 
     def _agrees(self, said: Completion) -> bool:
         """Whether it is what is to be done: the same, be it at another place of the target."""
@@ -330,6 +394,19 @@ class Oracle:
         return self._page.at(x, y) if self.env.browser.evaluate(_IS_BARE, [x, y]) else None
 
 
+def _thought(page: Page) -> tuple[tuple[str, Rectangle | None], ...]:
+    """What is thought of what can still be seen."""
+    parts = page.thought if page.still() else ()
+    return tuple((part.words, part.box) if isinstance(part, Seen) else (part, None) for part in parts)
+
+
+def _label(page: Page, action: Tool, words: Sequence[Any] = (), others: tuple[Other, ...] = ()) -> Label:
+    target, thought = page.target if isinstance(action, Click | Hover) or page.goal else None, _thought(page)
+    known = bool(thought) or not page.thought  # what is done for what cannot be seen any more is not to be learned
+    kind: Literal["act", "stray", "end"] = "stray" if not known else "end" if isinstance(action, Done) else "act"
+    return Label(kind, target, [*words], page.named, page.goal, page.evidence, thought, others)
+
+
 def _holds(rectangle: Rectangle, point: Thousandths) -> bool:
     (x, y), (left, top, right, bottom) = point.on(_SIZE), rectangle
     return left <= x <= right and top <= y <= bottom
@@ -343,6 +420,26 @@ def _pixels(box: Sequence[float]) -> Rectangle:
 def ordinal(told: str) -> int:
     """3 for "3rd"."""
     return int(told[:-2])
+
+
+def parity(number: int) -> str:
+    return "odd" if number % 2 else "even"
+
+
+def compared(number: int, other: int, shown: str = "") -> str:
+    """What is thought of a number beside another, which may be shown otherwise."""
+    how = "under" if number < other else "over" if number > other else "is"
+    return f"{how} {shown or other}"
+
+
+def extreme(page: Page, selector: str, *, least: bool) -> Seen:
+    """The element with the least or the greatest of some prices or durations, all of which are thought of."""
+    values = page.js("all(given[0]).map(e => Number(e.dataset.price ?? e.dataset.duration))", selector)
+    seen = [page.seen(selector, nth, words=page.texts(selector)[nth].removeprefix("Book for ")) for nth in range(len(values))]
+    best: Seen = seen[values.index((min if least else max)(values))]
+    page.think(*seen, f"so {best.words}")
+    page.evidence = best.box
+    return best
 
 
 def middle(box: Sequence[float]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.base import ORDINAL, TOP, Actions, Page, Script, middle, ordinal
+from evals.oracles.base import ORDINAL, TOP, Actions, Page, Script, Seen, compared, extreme, middle, ordinal, parity
 from tools.computer import Click
 
 _SUBMIT = "#subbtn"
@@ -33,11 +33,8 @@ def quoted(selector: str, pattern: str = '"(.*)"') -> Script:
 
 def buy_ticket(page: Page) -> Actions:
     what, of = page.told("with the (.*) (cost|duration)")
-    field = "buy-ticket" if "cost" in page.instruction else "time-duration"
-    values = page.js(f"all('.{field}').map(e => Number(e.dataset.price ?? e.dataset.duration))")
-    best = values.index((min if what in ("cheapest", "shortest") else max)(values))
-    page.look(f".{field}", nth=best)
-    yield from page.click(".buy-ticket", nth=best, named=f"{what} {of}")
+    best = extreme(page, ".buy-ticket" if of == "cost" else ".time-duration", least=what in ("cheapest", "shortest"))
+    yield from page.click(".buy-ticket", nth=best.nth, named=best.words)
 
 
 def button_sequence(page: Page) -> Actions:
@@ -82,7 +79,7 @@ _SHAPES = """all('#area_svg > *').map(e => {
 })"""
 
 
-def _matching(page: Page, description: str) -> list[int]:
+def matching(page: Page, description: str) -> list[int]:
     """Which shapes are what is described, in reading order: "large red circle", "small item", "blue 7". A shape's name is exact, letter by
     letter."""
     *adjectives, kind = description.split()
@@ -99,18 +96,21 @@ def _matching(page: Page, description: str) -> list[int]:
 
 def click_shape(page: Page) -> Actions:
     description = page.said("Click on a (.*)")
-    yield from page.click("#area_svg > *", nth=_matching(page, description)[0], named=description)
+    yield from page.click("#area_svg > *", nth=matching(page, description)[0], named=description)
 
 
 def count_shape(page: Page) -> Actions:
     description = page.said("How many (.*)s are there")
-    yield from page.click("#count-buttons button", str(len(_matching(page, description))), named=f"{description}s")
+    count = str(len(matching(page, description)))
+    page.think(count)
+    yield from page.click("#count-buttons button", count, named=count)
 
 
 def identify_shape(page: Page) -> Actions:
     kind = page.js(f"{_SHAPES}[0].kind")
     page.look("#area_svg > *")
-    yield from page.click(f'#area-buttons [data-type="{kind}"]')
+    page.think(kind)
+    yield from page.click(f'#area-buttons [data-type="{kind}"]', named=kind)
 
 
 _INNER_RADIUS = """(canvas => {
@@ -127,7 +127,8 @@ def count_sides(page: Page) -> Actions:
     inner = page.js(_INNER_RADIUS) + 1.5  # half the width of the outline
     sides = min(range(3, 8), key=lambda n: abs(35 * math.cos(math.pi / n) - inner))
     page.look("#c")
-    yield from page.click("#form button", str(sides))
+    page.think(str(sides))
+    yield from page.click("#form button", str(sides), named=str(sides))
 
 
 # several clicks
@@ -208,15 +209,16 @@ def icon_menu(page: Page) -> Actions:
     label = page.js("$('#menu .' + given[0]).parent().text()", icon) if icon else page.said('"Menu" .* "(.*)"')
     yield from page.click("#open-menu")
     if label in ("Prev", "Stop", "Play", "Next"):
-        _look_at_icon(page, icon)
+        _name_icon(page, icon, label)
         yield from _down_to(page, ["Playback", label])
-    _look_at_icon(page, icon)
-    yield from page.click(".ui-menu-item > div", label)
+    _name_icon(page, icon, label)
+    yield from page.click(".ui-menu-item > div", label, named=label)
 
 
-def _look_at_icon(page: Page, icon: str | None) -> None:
+def _name_icon(page: Page, icon: str | None, label: str) -> None:
     if icon:
         page.look("#query .ui-icon")
+        page.think(label)
 
 
 def option(page: Page) -> Actions:
@@ -225,9 +227,12 @@ def option(page: Page) -> Actions:
 
 
 def pie(page: Page) -> Actions:
-    label = page.said('"(.*)"')
     yield from page.click("#divWheel [id$=spreader]")
-    yield from page.click("#divWheel [id*=-title-]", label)
+    yield from slice_of_pie(page)
+
+
+def slice_of_pie(page: Page) -> Actions:
+    yield from page.click("#divWheel [id*=-title-]", page.said('"(.*)"'))
 
 
 def shades(page: Page) -> Actions:
@@ -239,9 +244,24 @@ def shades(page: Page) -> Actions:
 
 
 def greatest_card(page: Page) -> Actions:
-    cards = [int(text) for text in page.texts(".card")]
-    yield from page.click(".card", nth=cards.index(max(cards)))
+    """Turn one card after the other, of which only the last stays open, and go back to the greatest."""
+    best = page.seen(".card", 0)
+    for nth in range(3):
+        yield from page.click(".card", nth=nth)
+        shown = page.seen(".card", nth)
+        best = max(best, shown, key=lambda card: int(card.words))
+        page.think(shown, _card(nth, best))
+    if not page.has(".card:not(.hidden)", best.words):
+        yield from page.click(".card", nth=best.nth, named=_PLACES[best.nth])
+        page.think(page.seen(".card", best.nth), _card(best.nth, best))
     yield from page.click("#submit")
+
+
+_PLACES = "left", "middle", "right"
+
+
+def _card(nth: int, best: Seen) -> str:
+    return f"{_PLACES[nth]}, most {best.words} {_PLACES[best.nth]}"
 
 
 def generate_number(page: Page) -> Actions:
@@ -255,10 +275,16 @@ def generate_number(page: Page) -> Actions:
             return int(shown) < limit if "less" in asked else int(shown) > limit
         return int(shown) % 2 == ("odd" in asked)
 
-    while not right(page.texts("#display-number")[0]):
-        page.look("#display-number")
+    def think() -> str:
+        shown = page.seen("#display-number")
+        if shown.words == "-":
+            page.think(shown, "none")
+        else:
+            page.think(shown, compared(int(shown.words), limit) if "than" in asked else parity(int(shown.words)))
+        return shown.words
+
+    while not right(think()):
         yield from page.click("#generate")
-    page.look("#display-number")
     yield from page.click("#submit")
 
 
@@ -272,7 +298,7 @@ def folder_tree(page: Page) -> Actions:
 
 def odd_or_even(page: Page) -> Actions:
     for row, number in enumerate(page.texts(".display-number")):
-        page.look(".display-number", nth=row)
+        page.think(page.seen(".display-number", row), parity(int(number)))
         yield from page.click(".odd" if int(number) % 2 else ".even", nth=row)
     yield from page.click("#submit")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.base import ORDINAL, Actions, Page, Script, ordinal
+from evals.oracles.base import ORDINAL, Actions, Page, Script, compared, extreme, ordinal
 from evals.pages import REGION
 from tools.computer import Click, Key, Type
 
@@ -68,8 +68,12 @@ def read_table(page: Page) -> Actions:
 
 
 def _from_table(page: Page, field: str, key: str) -> Actions:
-    """Type what stands beside a key."""
     yield from page.click(field)
+    yield from value_of(page, key)
+
+
+def value_of(page: Page, key: str) -> Actions:
+    """Type what stands beside a key."""
     cells = page.texts("#tab td")
     page.named = key
     page.look("#tab td", key)
@@ -85,12 +89,12 @@ def read_table_twice(page: Page) -> Actions:
 def arithmetic(page: Page) -> Actions:
     a, sign, b = page.texts("#math-problem")[0].rstrip(" =").split()
     result = {"+": int(a) + int(b), "-": int(a) - int(b), "x": int(a) * int(b)}[sign]
-    yield from _solve(page, result)
+    yield from _solve(page, "", result)
 
 
-def _solve(page: Page, result: int) -> Actions:
+def _solve(page: Page, rest: str, result: int) -> Actions:
     yield from page.click("#math-answer")
-    page.look("#math-problem")
+    page.think(page.seen("#math-problem"), *([rest] if rest else []))
     yield Type(text=str(result))
     yield from page.click(_SUBMIT)
 
@@ -98,12 +102,16 @@ def _solve(page: Page, result: int) -> Actions:
 def algebra(page: Page) -> Actions:
     a, sign, b, _, result = page.texts("#math-problem")[0].split()
     known, total = int(b if a == "x" else a), int(result)
-    x = total - known if sign == "+" else total + known if a == "x" else known - total
-    yield from _solve(page, x)
+    first, way, second = (total, "-", known) if sign == "+" else (total, "+", known) if a == "x" else (known, "-", total)
+    yield from _solve(page, f"so {first} {way} {second}", first + second if way == "+" else first - second)
 
 
 def count_blocks(page: Page) -> Actions:
-    yield from page.fill("#math-answer", str(len(page.texts(".addition-block"))))
+    yield from page.click("#math-answer")
+    numbers = [len(page.texts(f"#visual-{i} .addition-block")) for i in (1, 2)]
+    page.look("#math-problem")
+    page.think(" + ".join(map(str, numbers)))
+    yield Type(text=str(sum(numbers)))
     yield from page.click(_SUBMIT)
 
 
@@ -114,12 +122,14 @@ def captcha(page: Page) -> Actions:
 
 def guess_number(page: Page) -> Actions:
     """The answer is nowhere to be read: halve what is left. A click may turn the field's own spinner, so that it is never empty."""
-    low, high = 0, 9
+    low, high, guess = 0, 9, -1
     yield from page.click("#tt")
     while True:
+        told = f"{'higher' if page.has('#higher') else 'lower'} than {guess}"
         guess = (low + high) // 2
         yield Key(keys="ctrl+a")
-        page.look("#feedback > div")
+        if (low, high) != (0, 9):
+            page.think(page.seen("#feedback > div", words=told), f"so {low} to {high}")
         yield Type(text=f"{guess}\n")
         low, high = (guess + 1, high) if page.has("#higher") else (low, guess - 1)
 
@@ -144,11 +154,14 @@ def movie_search(page: Page) -> Actions:
 def search_engine(page: Page) -> Actions:
     query, position = page.told(f'enter "(.*)" and press .* the {ORDINAL} search result')
     results, on_page = divmod(ordinal(position) - 1, 3)
+    where = f"{position}: page {results + 1}, number {on_page + 1}"
     yield from page.fill("#search-text", query)
     yield from page.click("#search")
     if results:
-        yield from page.click("#pagination a", str(results + 1), named=position)
-    yield from page.click(".search-title", nth=on_page, named=position)
+        page.think(where)
+        yield from page.click("#pagination a", str(results + 1), named=str(results + 1))
+    page.think(where)
+    yield from page.click(".search-title", nth=on_page, named=where.split(", ")[1])
 
 
 def terminal(page: Page) -> Actions:
@@ -197,19 +210,28 @@ def choose_list(page: Page) -> Actions:
 def dropdown(page: Page) -> Actions:
     height, answer = page.told('Choose (.*) from the dropdown, then click the button labeled "(.*)"')
     yield from page.click(".selectric")
-    yield from page.click(".selectric-items li", height)
+    yield from height_in_list(page, height)
     yield from page.click("#buttons button", answer)
 
 
+def height_in_list(page: Page, height: str) -> Actions:
+    yield from page.click(".selectric-items li", height)
+
+
 def spinner(page: Page) -> Actions:
+    yield from page.click("#spinner", named=page.said(r"Select (-?\d+) with"))
+    yield from turn(page)
+
+
+def turn(page: Page) -> Actions:
     """Once and again, until it shows the number."""
     number = page.said(r"Select (-?\d+) with")
-    yield from page.click("#spinner", named=number)
-    while (shown := page.js("document.querySelector('#spinner').value")) != number:
-        page.named = number
-        page.look("#spinner")
-        yield Key(keys="up" if int(shown) < int(number) else "down")
-    page.look("#spinner")
+    while True:
+        shown = page.seen("#spinner")
+        page.think(shown, compared(int(shown.words), int(number)))
+        if shown.words == number:
+            break
+        yield Key(keys="up" if int(shown.words) < int(number) else "down")
     yield from page.click(_SUBMIT)
 
 
@@ -218,10 +240,13 @@ def pick_date(page: Page, date: str) -> Actions:
     month, day, year = (int(part) for part in date.split("/"))
     while not page.has(".ui-datepicker-calendar td a"):
         yield from page.hover("#query")
-    while away := page.js("given[0] * 12 + given[1] - 1 - (d => d.drawYear * 12 + d.drawMonth)($.datepicker._curInst)", year, month):
-        page.look(".ui-datepicker-title")
+    while True:
+        drawn = page.js("(d => d.drawYear * 12 + d.drawMonth)($.datepicker._curInst)")
+        away = year * 12 + month - 1 - drawn
+        page.think(page.seen(".ui-datepicker-month"), f"{drawn % 12 + 1:02d}", compared(-away, 0, date.split("/")[0]))
+        if not away:
+            break
         yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", named=date.split("/")[0])
-    page.look(".ui-datepicker-title")
     yield from page.click(".ui-datepicker-calendar td a", str(day))
 
 
@@ -242,9 +267,8 @@ def book_flight(page: Page) -> Actions:
     yield from page.click("#datepicker")
     yield from pick_date(page, date)
     yield from page.click("#search")
-    field = "flight-price" if which == "cheapest" else "time-duration"
-    values = page.js(f"all('.{field}').map(e => Number(e.dataset.price ?? e.dataset.duration))")
-    yield from page.click(".flight-price", nth=values.index(min(values)))
+    best = extreme(page, ".flight-price" if which == "cheapest" else ".time-duration", least=True)
+    yield from page.click(".flight-price", nth=best.nth, named=best.words)
 
 
 _HEX = "(ui_utils.colorNameToHex(given[0]) || given[0]).replace('#', '')"

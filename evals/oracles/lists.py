@@ -65,15 +65,15 @@ def order_food(page: Page) -> Actions:
 def phone_book(page: Page) -> Actions:
     name, what = page.told("Find (.*) in the contact book and click on their (phone|email|address)")
     while page.texts("#contact .name")[0] != name:
-        page.look("#contact .name")
+        page.think(page.seen("#contact .name"), "no")
         yield from page.click("#pagination a", ">", named=name)
-    page.look("#contact .name")
+    page.think(page.seen("#contact .name"), "yes")
     yield from page.click(f"#contact a.{what}", named=what)
 
 
 # posts
 
-_ACTIONS = {"Share via DM": "share", "Copy link to Tweet": "copy", "Embed Tweet": "embed", "Mute": "menu-user", "Block": "block-user",
+ACTIONS = {"Share via DM": "share", "Copy link to Tweet": "copy", "Embed Tweet": "embed", "Mute": "menu-user", "Block": "block-user",
             "Report": "report"}  # fmt: skip
 
 
@@ -81,11 +81,11 @@ def one_post(page: Page) -> Actions:
     """An icon is drawn anew under the pointer, at first of no size: it has to be hovered over before it can be clicked."""
     user, action = page.told('For the user (.*), click on the "(.*)" button')
     post = page.texts(".username").index(user)
-    icon = ".more" if action in _ACTIONS else f".{action.lower()}"
+    icon = ".more" if action in ACTIONS else f".{action.lower()}"
     yield from page.hover(icon, nth=post, named=user)
     yield from page.click(icon, nth=post, named=user)
-    if action in _ACTIONS:
-        yield from page.click(f".controls ul .{_ACTIONS[action]}")
+    if action in ACTIONS:
+        yield from page.click(f".controls ul .{ACTIONS[action]}")
 
 
 def many_posts(page: Page) -> Actions:
@@ -113,8 +113,9 @@ def _asked(page: Page) -> dict[str, str]:
     return asked
 
 
-def mail(page: Page) -> Actions:
-    asked = _asked(page)
+def mail(page: Page, by: str = "") -> Actions:
+    """by: another sender than the page's own."""
+    asked = _asked(page) | ({"by": by} if by else {})
     thread = page.texts("#main .email-sender").index(asked["by"])
     if asked["task"] in ("delete", "star"):
         yield from page.click("#main .trash" if asked["task"] == "delete" else "#main .star", nth=thread, named=asked["by"])

@@ -32,7 +32,7 @@ def test_what_is_typed_is_taught_from_the_question_where_it_stands_there_and_els
     made = [Example(image, (question,)) for question in (told, shown, other)]
     trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
     batch = trainer.builder.build(made, random.Random(0))
-    tokens, asked = trainer.builder._tokens(told)
+    tokens, asked, _ = trainer.builder._tokens(told)
     spelled = tokens[asked + 1 : -3]
     assert Tokens(trainer.tokenizer.backend_tokenizer).decode(spelled) == "okclick"
     for name, row, labels in (("copied", 0, batch.copied), ("read", 1, batch.read)):
