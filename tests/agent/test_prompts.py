@@ -15,7 +15,7 @@ from PIL import Image
 
 from agent.base import Step
 from agent.prompts.base import Prompt, Reply, make_prompt, prompts, quoted
-from agent.prompts.compact import HISTORY_ROOM, TASK_ROOM, compact_text
+from agent.prompts.compact import HISTORY_ROOM, TASK_ROOM, compact_reply, compact_text
 from agent.prompts.desktop import DesktopPrompt
 from environments.base import Observation
 from model.base import Completion, Message, ToolCall
@@ -334,6 +334,20 @@ def test_the_compact_prompt_is_the_screenshot_and_one_text() -> None:
     prompt = make_prompt("compact", "browser")
     [message] = prompt.render("Click ONE.", [did(0, click(412, 305))], NOW)
     assert message == Message("user", (NOW.screenshot, "Click ONE.\nleft_click(start_box='[412,305]')"))
+
+
+def test_a_thought_stands_before_the_call_and_stays_in_the_history() -> None:
+    prompt = make_prompt("compact", "browser")
+    reply = prompt.read(Completion("# 4 is even\nleft_click(start_box='[412,305]')"), NOW)
+    assert reply == Reply(click(412, 305), "4 is even")
+    [message] = prompt.render("Odd?", [replace(did(0, reply.action), thought=reply.thought)], NOW)
+    assert message.content[1] == "Odd?\n# 4 is even left_click(start_box='[412,305]')"
+    assert prompt.read(Completion(compact_reply("", "DONE()")), NOW).thought == ""
+
+
+def test_a_call_that_is_only_thought_of_is_not_done() -> None:
+    with pytest.raises(ParseError):
+        make_prompt("compact", "browser").read(Completion("# left_click(start_box='[412,305]')\n"), NOW)
 
 
 def test_an_error_follows_the_compact_history_as_far_as_there_is_room() -> None:

@@ -82,6 +82,7 @@ def admitted(prompt: Prompt, text: str) -> bool:
     [
         ("compact", "left_click(start_box='[5,6]')", click(5, 6)),
         ("compact", "type(content='it\\'s')", Type(text="it's")),
+        ("compact", "# $259 $1881 so $259\nleft_click(start_box='[5,6]')", click(5, 6)),
         ("desktop", f"I see <b>it</b>.\nSo I click.\n{BOXED}[]", click(5, 6)),
         ("desktop", f'{BOXED}[{{"code": "<42>", "n": 4.5, "ok": true, "all": ["a", "b"]}}, {{"b": null}}]', click(5, 6)),
         ("desktop", boxed("left_click(start_box='[5,6]', element_info='a 'b'')"), None),

@@ -13,12 +13,14 @@ from evals.demonstrations import TEST_SEEDS, Strays, record
 from evals.miniwob import Miniwob, make, task_names
 from evals.miniwob_tasks import CLASSES, threshold
 from evals.oracles import ORACLES, PARTLY, UNSOLVED
-from evals.oracles.base import Oracle, Page
+from evals.oracles.base import OTHERS_AT_MOST, Oracle, Page
+from evals.oracles.others import OTHERS
 from evals.plan import Plan
 from evals.runner import run
 from evals.scripts import RandomClick, StandIn, stand_in
 from evals.training_data import examples
 from model.labels import Rectangle
+from tools import compact_actions
 from tools.base import Thousandths
 from tools.computer import Click, Drag
 
@@ -116,6 +118,55 @@ def test_what_tells_an_action_is_labelled_where_it_stands(smoke: Miniwob) -> Non
             assert (int(number) % 2 == 1) == (step.action.point.x < 500), "odd is on the left"
             numbers += 1
     assert numbers == len(steps) - 1
+
+
+@pytest.mark.parametrize("name", ["choose-date-medium", "buy-ticket", "use-spinner", "phone-book", "find-greatest", "generate-number"])
+def test_what_is_thought_of_as_seen_stands_where_the_label_says(smoke: Miniwob, name: str) -> None:
+    (task,) = make(tasks=[name], seeds=[1]).tasks()
+    with smoke.environment(task) as env:
+        instruction = smoke.instruction(task, env)
+        oracle = Oracle(env, ORACLES[name], words=True)
+        trajectory = Agent(oracle, env, prompt="compact", limits=Limits(max_steps=30)).run(instruction)
+    read = 0
+    for step, label in zip(trajectory.steps, oracle.labels, strict=True):
+        assert step.thought == " ".join(words for words, _ in label.thought)
+        for words, box in label.thought:
+            if box:
+                left, top, right, bottom = box
+                inside = [text for text, (x, y, *_), _ in label.words if left - 1 <= x <= right and top - 1 <= y <= bottom]
+                assert words in " ".join(inside), (words, inside)
+                read += 1
+    assert read
+
+
+def test_a_thought_holds_only_as_long_as_what_it_is_of_can_be_seen(smoke: Miniwob) -> None:
+    (task,) = make(tasks=["choose-date-nodelay"], seeds=[1]).tasks()
+    with smoke.environment(task) as env:
+        smoke.instruction(task, env)
+        page = Page(env)
+        page.js("$('#datepicker').datepicker('show')")
+        page.think(page.seen(".ui-datepicker-month"), "it is")
+        assert page.still()
+        page.js("document.querySelector('.ui-datepicker-prev').click()")
+        assert not page.still()
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_other_instructions_are_answered_as_the_script_answers_them(smoke: Miniwob, name: str) -> None:
+    found, actions = 0, compact_actions()
+    for task in make(tasks=[name], seeds=(0, 3)).tasks():
+        with smoke.environment(task) as env:
+            instruction = smoke.instruction(task, env)
+            oracle = Oracle(env, ORACLES.get(name) or PARTLY[name], words=True, others=OTHERS[name])
+            Agent(oracle, env, prompt="compact", limits=Limits(max_steps=task.max_steps or 10)).run(instruction)
+        assert env.raw == 1.0, "asking otherwise changes nothing"
+        for label in oracle.labels:
+            assert len(label.others) <= OTHERS_AT_MOST
+            for other in label.others:
+                actions.parse(other.call)
+                assert other.label.kind == "act"
+                found += other.instruction != instruction
+    assert found
 
 
 def test_random_clicks_are_the_same_for_the_same_seed_and_episode(smoke: Miniwob) -> None:

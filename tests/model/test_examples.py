@@ -207,6 +207,29 @@ def test_what_is_named_by_words_beside_it_is_found_across_by_its_look_and_down_b
     assert {tuple(keys) for (_, at, _), keys in cells.items() if at > 1} == {(0,), (-1,)}, "only the first point is named"
 
 
+def test_a_thought_is_taught_from_the_screen_and_from_the_text_and_the_call_behind_it(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image  # four columns of cells
+    box, call = (4.0, 4.0, 20.0, 20.0), "left_click(start_box='[120,300]')"
+    thought = "# May 5 under 07\n"
+    noted = ((2, Word("May", (60.0, 70.0, 80.0), 40.0)),)
+    asked = Question("Select 07/12.", thought + call, (box,), sought="07", thought=thought, noted=noted)
+    made = [Example(image, (asked,))]
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    batch, tokens = trainer.builder.build(made, random.Random(0)), Tokens(trainer.tokenizer.backend_tokenizer)
+    ids = batch.ids[0].tolist()
+    assert [tokens.decode([token]) for _, _, token in batch.kinds] == ["#", "left_click(start_box='"]
+    assert "".join(tokens.decode([token]) for _, _, token in batch.read) == "May"
+    before_call = batch.kinds[1][1]
+    assert {index for _, index, _, _ in batch.sought} == {before_call, before_call + 1, before_call + 2}
+    for _, index, keys in batch.sources:
+        if keys[0] < batch.image_start + 12:  # of three rows of cells
+            assert {key - batch.image_start for key in keys} == {6}
+        else:
+            assert {ids[key] for key in keys} == {ids[index + 1]}, "a number is taken from where it stands"
+    taken = [ids[index + 1] for _, index, keys in batch.sources if keys[0] >= batch.image_start + 12]
+    assert tokens.decode(taken) == "07", "5 stands nowhere before"
+
+
 def test_what_tells_a_reply_is_looked_at_where_the_reply_is_decided_but_not_where_y_is(tmp_path: Path) -> None:
     image = examples(tmp_path, 1)[0].image  # four columns of cells
     click = Question("Odd?", "left_click(start_box='[120,300]')", ((4.0, 4.0, 20.0, 20.0),), evidence=(60.0, 30.0, 80.0, 50.0))
