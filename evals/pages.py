@@ -19,7 +19,7 @@ from evals.base import EvalError, Task
 from model.base import Model
 
 if TYPE_CHECKING:
-    from evals.oracles.base import Script
+    from evals.oracles.page import Script
 
 VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
 """CSS pixels a page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.

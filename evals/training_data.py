@@ -19,7 +19,7 @@ from evals.drawings import things_asked
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
-from evals.oracles.base import TOP
+from evals.oracles.page import TOP
 from evals.pages import SCALE
 from evals.screen_words import centre, finds, letters, miss, named, readings, standing
 from evals.word_pages import PAGES, PIXELS

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.examples import Batch
+from model.batches import Batch
 from model.labels import GLYPH_LABELS, LETTER_LABELS, piece_letters
 
 

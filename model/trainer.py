@@ -25,7 +25,8 @@ from transformers import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, PreTr
 
 from model.base import ModelError
 from model.batched import BatchedText, BatchedVision
-from model.examples import Batch, BatchBuilder, Example, coordinate_ids
+from model.batches import Batch, BatchBuilder, coordinate_ids
+from model.examples import Example
 from model.loading import Placement, load_weights
 from model.losses import WEIGHTS, Look, ReadingHeads, action_losses, glyphs_named, looks, places, reading_losses
 from model.muon import Muon

@@ -8,7 +8,7 @@ be recorded where they do.
 from __future__ import annotations
 
 from evals.oracles import clicks, drags, forms, hints, lists
-from evals.oracles.base import Script
+from evals.oracles.page import Script
 
 ORACLES: dict[str, Script] = dict(sorted({**clicks.SCRIPTS, **drags.SCRIPTS, **forms.SCRIPTS, **hints.SCRIPTS, **lists.SCRIPTS}.items()))
 PARTLY: dict[str, Script] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evals.oracles.base import Actions, Page, Script
+from evals.oracles.page import Actions, Page, Script
 from tools.computer import Key, Type
 
 

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.base import ORDINAL, TOP, Actions, Page, Script, Seen, compared, extreme, middle, ordinal, parity
+from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, Seen, compared, extreme, middle, ordinal, parity
 from tools.computer import Click
 
 _SUBMIT = "#subbtn"

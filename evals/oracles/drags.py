@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.base import ORDINAL, TOP, Actions, Page, Script, middle, ordinal
+from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, middle, ordinal
 from evals.pages import REGION
 from model.labels import Rectangle
 from tools.computer import Drag, Key, Type

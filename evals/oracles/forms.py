@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.base import ORDINAL, Actions, Page, Script, compared, extreme, ordinal
+from evals.oracles.page import ORDINAL, Actions, Page, Script, compared, extreme, ordinal
 from evals.pages import REGION
 from tools.computer import Click, Key, Type
 

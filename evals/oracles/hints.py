@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from evals.oracles.base import TOP, Actions, Page, Script
+from evals.oracles.page import TOP, Actions, Page, Script
 from tools.computer import Click, Hover
 
 _HINTS = ((5, "HOT"), (10, "WARM"), (40, "COLD"), (1000, "ICE COLD"))

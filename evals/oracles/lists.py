@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.base import Actions, Page, Script, middle
+from evals.oracles.page import Actions, Page, Script, middle
 from tools.computer import Scroll
 
 _SUBMIT = "#subbtn"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from evals.oracles import clicks, drags, forms, lists
-from evals.oracles.base import Others, Page, Script
+from evals.oracles.page import Others, Page, Script
 
 _NAMES = "ui_utils.PEOPLE_NAMES"
 

@@ -10,7 +10,7 @@ from PIL import ImageColor
 
 from evals.demonstrations import TEST_SEEDS
 from evals.drawings import COLORS, things_asked
-from evals.oracles.base import ORDINAL
+from evals.oracles.page import ORDINAL
 from evals.training_data import examples
 from evals.word_pages import PAGES, PIXELS, Drawn, draw, open_browser, record_pages, training_word
 

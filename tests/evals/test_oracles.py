@@ -13,8 +13,9 @@ from evals.demonstrations import TEST_SEEDS, Strays, record
 from evals.miniwob import Miniwob, make, task_names
 from evals.miniwob_tasks import CLASSES, threshold
 from evals.oracles import ORACLES, PARTLY, UNSOLVED
-from evals.oracles.base import OTHERS_AT_MOST, Oracle, Page
+from evals.oracles.base import OTHERS_AT_MOST, Oracle
 from evals.oracles.others import OTHERS
+from evals.oracles.page import Page
 from evals.plan import Plan
 from evals.runner import run
 from evals.scripts import RandomClick, StandIn, stand_in

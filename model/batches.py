@@ -1,0 +1,329 @@
+"""How examples become tensors: several questions behind one image, and what each of their tokens is to learn.
+
+Every question sees the image and itself only, as if it had been asked alone (block mask, positions starting again behind the image): many
+times the supervision for a little more compute.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.base import GenerationConfig, Message, ModelError
+from model.examples import Example, Question
+from model.labels import Rectangle, Word, allowed_thousandths, glyph_labels, half_cells, letter_labels, piece_letters, target_cells
+from model.layout import mrope_positions
+from model.small import coordinate_tokens
+from model.tokens import IMAGE, USER, Tokens, assemble
+from model.vision import Preprocessor
+
+
+@dataclass(slots=True)
+class PointLabel:
+    """Where in a batch a point is predicted (row, index of the token before x), the thousandths allowed, the image cells of the target,
+    those of what tells its y (the words that name it, if they stand beside it), and those of which this covers the upper and the lower
+    half."""
+
+    row: int
+    index: int
+    x: tuple[int, int]
+    y: tuple[int, int]
+    cells: list[int]
+    y_cells: list[int]
+    halves: tuple[list[int], list[int]]
+    target: Rectangle
+    tag: str
+    weight: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """patches (B, n, 588); ids (B, L); positions (3, B, L); mask (B, L, L); image tokens at image_start : image_start + cells."""
+
+    patches: Tensor
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    grid: tuple[int, int]
+    image_start: int
+    points: list[PointLabel] = field(default_factory=list)
+    kinds: list[tuple[int, int, int]] = field(default_factory=list)  # (row, index of the token before, wanted token): what the reply is
+    kind_weights: list[float] = field(default_factory=list)
+    ends: list[tuple[int, int, int]] = field(default_factory=list)  # those of replies without a place or a text: there is nothing to do
+    copied: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands in the question
+    read: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what is typed and stands on the screen
+    text: list[tuple[int, int, int]] = field(default_factory=list)  # the same for what else is typed and pressed
+    tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
+    sought: list[tuple[int, int, list[int], set[int]]] = field(default_factory=list)
+    # (row, index of the token before, indices of the pieces that name what is to be found there, their letters and pairs)
+    letters: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, cell, upper or lower half of it, letter or pair)
+    glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
+    sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
+    evidence: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    # (row, index of the token before, image cells of what tells that it follows) of the tokens of a reply but for y
+    repeated: list[tuple[int, int, int]] = field(default_factory=list)
+    # (row, index, index of what stands before it) of the tokens of a question that are to be typed
+    preceded: list[tuple[int, int]] = field(default_factory=list)
+    # (row, index) of these, of what stands before them, and of the tokens typed from them
+    past_points: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    # (row, index of the y, image cell) of each point in a question
+    past_words: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    # (row, index of the y, indices of the pieces that name what was there, none where it was missed) of the points of a history
+    size: tuple[int, int] = (0, 0)  # width and height of the screenshots, pixels
+
+
+_PLACEHOLDER = Image.new("RGB", (28, 28))
+TYPED = ("type(", "key(")
+"""How a reply begins that is text and no place."""
+_TYPE = "type(content='"
+
+
+class BatchBuilder:
+    """Examples of one screenshot size into batches. `rng` chooses readings and the x that y is trained behind.
+
+    room: tokens behind an image, for as many questions as fit; batches are of one length, but for a question that alone takes more.
+    """
+
+    def __init__(self, tokens: Tokens, preprocessor: Preprocessor, room: int = 288) -> None:
+        self.tokens, self.preprocessor, self.room = tokens, preprocessor, room
+        self.x_ids, self.y_ids = coordinate_ids(tokens)
+        self._x, self._y = ({token: value for value, token in enumerate(ids)} for ids in (self.x_ids, self.y_ids))
+        self._cache: dict[tuple[str, str], tuple[list[int], int, int]] = {}
+
+    def build(self, examples: Sequence[Example], rng: random.Random) -> Batch:
+        """Raises ModelError when the screenshots differ in size."""
+        images = [Image.open(example.image).convert("RGB") for example in examples]
+        grids = {self.preprocessor.grid(image)[1:] for image in images}
+        if len(grids) > 1:
+            raise ModelError(
+                f"The screenshots of a batch must be of one size, not of {sorted({i.size for i in images})}: train on each apart."
+            )
+        (grid,) = grids
+        prompt = assemble([Message("user", (images[0],))], GenerationConfig(), self.tokens, self.preprocessor.grid).ids
+        image_id = self.tokens.control[IMAGE]
+        head = prompt[: prompt.index(image_id) + grid[0] * grid[1] // 4 + 1]
+        chains = [self._questions(example, rng) for example in examples]
+        length = len(head) + max(self.room, *(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains))
+        batch = _blank(head, len(examples), -(-length // 16) * 16, grid, image_id)
+        batch.patches = torch.stack([self.preprocessor.frame(image) for image in images])
+        batch.size = images[0].size
+        for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
+            batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
+            batch.glyphs += [(row, *label) for label in sorted(glyph_labels(example.words, grid[1], grid[0]))]
+            self._lay_out(batch, row, len(head), chain, rng)
+        return batch
+
+    def _questions(self, example: Example, rng: random.Random) -> list[Question]:
+        """What there is to do, then readings, as far as there is room; one at least."""
+        room, chosen = self.room, list[Question]()
+        for question in (*example.questions, *rng.sample(example.readings, min(len(example.readings), 16))):
+            if (length := len(self._tokens(question)[0])) <= room or not chosen:
+                chosen.append(question)
+                room -= length
+        return chosen
+
+    def _tokens(self, question: Question) -> tuple[list[int], int, int]:
+        """Tokens from behind the image to the stop token, and how many of them come before the reply, and before its call; just as
+        `assemble` makes them."""
+        key = question.text, question.reply
+        if key not in self._cache:
+            message = Message("user", (_PLACEHOLDER, question.text))
+            asked = assemble([message], GenerationConfig(), self.tokens, lambda _: (1, 2, 2)).ids
+            asked = asked[asked.index(self.tokens.control[IMAGE]) + 2 :]
+            thought, call = (self.tokens.encode_trusted(s) for s in (question.thought, question.reply.removeprefix(question.thought)))
+            self._cache[key] = [*asked, *thought, *call, self.tokens.control[USER]], len(asked), len(asked) + len(thought)
+        return self._cache[key]
+
+    def _lay_out(self, batch: Batch, row: int, at: int, chain: Sequence[Question], rng: random.Random) -> None:
+        after_image = int(batch.positions[0, row, at - 1])
+        for question in chain:
+            tokens = self._tokens(question)[0]
+            span = slice(at, at + len(tokens))
+            batch.ids[row, span] = torch.tensor(tokens)
+            batch.positions[:, row, span] = after_image + 1 + torch.arange(len(tokens))
+            batch.mask[row, span, span] = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
+            self._label(batch, row, at, question, rng)
+            at += len(tokens)
+
+    def _label(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
+        tokens, asked, call = self._tokens(question)
+        rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
+        left, typed = list(reversed(question.targets)), question.reply.removeprefix(question.thought).startswith(TYPED)
+        sources, before = self._sources(batch, question)
+        told, noted = before is not None, self._noted(batch, question)
+        batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
+        copied = {*(i for pair in before or () for i in pair), *(sources if told else ())}
+        batch.preceded += [(row, at + i) for i in sorted(copied) if i]
+        self._label_history(batch, row, at, question, rng)
+        named, spelled = self._named(question, question.sought)
+        named = [at + i for i in named]
+        if named:
+            batch.sought.append((row, at + call - 1, named, spelled))
+        for i, places in sources.items():
+            keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
+            batch.sources.append((row, at + i - 1, keys))
+        batch.sources += [(row, at + i - 1, [batch.image_start + cell for cell in cells]) for i, cells in noted.items()]
+        batch.sources += [(row, at + i - 1, [at + place for place in places]) for i, places in self._retold(question).items()]
+        if question.evidence:
+            keys = [batch.image_start + cell for cell in target_cells(question.evidence, columns, rows)]
+            batch.evidence += [(row, at + i - 1, keys) for i in range(asked, len(tokens)) if tokens[i - 1] not in self._x]
+        if not typed and not question.targets:
+            batch.ends.append((row, at + call - 1, tokens[call]))
+        for i in range(asked, len(tokens)):
+            if left and tokens[i] in self._x:
+                target = left.pop()
+                x = allowed_thousandths(target[0], target[2], batch.size[0])
+                y = allowed_thousandths(target[1], target[3], batch.size[1])
+                tells = question.beside if question.beside and len(left) == len(question.targets) - 1 else target
+                cells, y_cells = target_cells(target, columns, rows), target_cells(tells, columns, rows)
+                label = PointLabel(
+                    row, at + i - 1, x, y, cells, y_cells, half_cells(tells, columns, rows), target, question.tag, question.weight
+                )
+                batch.points.append(label)
+                if named and len(left) == len(question.targets) - 1:
+                    batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
+                batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
+            elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
+                of_text = (batch.copied if told else batch.read) if i in sources else batch.read if i in noted else batch.text
+                chosen = i in (asked, call)
+                (batch.kinds if chosen else of_text if typed or i < call else batch.tokens).append((row, at + i - 1, tokens[i]))
+                batch.kind_weights += [question.weight] if chosen else []
+
+    def _label_history(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
+        tokens, asked, _ = self._tokens(question)
+        rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
+        ends = [i for i in range(1, asked) if tokens[i - 1] in self._x and tokens[i] in self._y]
+        for i, touched in zip(reversed(ends), reversed(question.past), strict=False):
+            told = [at + piece for piece in self._named(question, touched.words)[0] if piece < i]
+            batch.past_words.append((row, at + i, told))
+            if touched.target is not None:
+                left, top, right, bottom = touched.target
+                batch.ids[row, at + i - 1] = self.x_ids[rng.randint(*allowed_thousandths(left, right, batch.size[0]))]
+                batch.ids[row, at + i] = self.y_ids[rng.randint(*allowed_thousandths(top, bottom, batch.size[1]))]
+        for i in ends:
+            x = self._x[int(batch.ids[row, at + i - 1])] * batch.size[0] / 1000
+            y = self._y[int(batch.ids[row, at + i])] * batch.size[1] / 1000
+            batch.past_points.append((row, at + i, [batch.image_start + cell for cell in target_cells((x, y, x, y), columns, rows)]))
+
+    def _named(self, question: Question, words: str) -> tuple[list[int], set[int]]:
+        """The indices of the pieces that spell these words, and the letters they spell; none where they do not stand in the text."""
+        pieces, token_at = self._pieces(question)
+        places = _standing(words, "".join(pieces)) if words else []
+        inside = [i for i in sorted({token_at[at] for at in places[0]}) if piece_letters(pieces[i])] if places else []
+        return inside, {label for i in inside for label in piece_letters(pieces[i])}
+
+    def _pieces(self, question: Question) -> tuple[list[str], list[int]]:
+        """What each token up to the reply's call says, and the token of every letter of it all."""
+        tokens, _, call = self._tokens(question)
+        pieces = [self.tokens.decode([token]) for token in tokens[:call]]
+        return pieces, [i for i, piece in enumerate(pieces) for _ in piece]
+
+    def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], set[tuple[int, int]] | None]:
+        """Where each token of a typed text, by its index, can be taken from: the indices of the tokens before the call that spell it, every
+        time that all of the text stands there, and which of them follows which; else the cells of the image where its letters are, and
+        None."""
+        tokens, _, call = self._tokens(question)
+        if not question.reply.removeprefix(question.thought).startswith(_TYPE):
+            return {}, None
+        typed = tokens[call + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
+        letters = [len(self.tokens.decode([token])) for token in typed]
+        (pieces, token_at), spelled = self._pieces(question), self.tokens.decode(typed)
+        text = "".join(pieces)
+        if sum(letters) != len(spelled):  # a letter of several tokens
+            return {}, None
+        if places := _standing(spelled, text) or ([] if question.read else _standing(spelled, text, loosely=True)):
+            return _spelled(places, letters, token_at, call + 1)
+        if question.read is None:
+            return {}, None
+        return _read(((0, question.read),), letters, call + 1, batch.grid), None
+
+    def _noted(self, batch: Batch, question: Question) -> dict[int, list[int]]:
+        """The cells of the image where the letters of each token of a thought are, by its index, of those that are read off the screen."""
+        tokens, asked, call = self._tokens(question)
+        return _read(question.noted, [len(self.tokens.decode([token])) for token in tokens[asked:call]], asked, batch.grid)
+
+    def _retold(self, question: Question) -> dict[int, list[int]]:
+        """Where each token of the numbers of a thought, by its index, stands before it, for those that are not read off the screen."""
+        asked, found = self._tokens(question)[1], dict[int, list[int]]()
+        pieces, token_at = self._pieces(question)
+        text = "".join(pieces[:asked])
+        for number in _NUMBER.finditer("".join(pieces[asked:])):
+            if not any(begin <= number.start() < begin + len(word.text) for begin, word in question.noted):
+                inside = sorted({token_at[len(text) + letter] for letter in range(*number.span())})
+                places = _standing(number[0], "".join(pieces[: inside[0]]))
+                lengths = [len(pieces[i]) for i in inside]
+                if places and sum(lengths) == len(number[0]):
+                    found |= _spelled(places, lengths, token_at, inside[0])[0]
+        return found
+
+
+_NUMBER = re.compile(r"-?\d+")
+
+
+def _standing(words: str, text: str, *, loosely: bool = False) -> list[list[int]]:
+    """Where the letters and signs of words are in a text, each time that they all stand there; loosely: in capitals or not, and with up to
+    two signs between one and the next, as the digits of a date have them."""
+    between, flags = (r"\W{0,2}", re.IGNORECASE) if loosely else ("", re.NOFLAG)
+    every = between.join(f"({re.escape(letter)})" for letter in words)
+    return [[found.start(i + 1) for i in range(len(words))] for found in re.finditer(rf"(?<!\w){every}(?!\w)", text, flags)]
+
+
+def _read(words: Sequence[tuple[int, Word]], lengths: Sequence[int], first: int, grid: tuple[int, int]) -> dict[int, list[int]]:
+    """Of the tokens of a text, of so many letters each, from the index `first` on: the cells of an image of `grid` patches where their
+    letters are, if they are of words on the screen, which begin with such a letter of the text."""
+    found, letter = dict[int, list[int]](), 0
+    for i, length in enumerate(lengths):
+        places = [(word.columns[at - begin], word.row) for begin, word in words for at in range(letter, letter + length)
+                  if 0 <= at - begin < len(word.columns)]  # fmt: skip
+        cells = {cell for x, y in places for cell in target_cells((x, y, x, y), grid[1] // 2, grid[0] // 2)}
+        if cells:
+            found[first + i] = sorted(cells)
+        letter += length
+    return found
+
+
+def _spelled(
+    places: Sequence[Sequence[int]], lengths: Sequence[int], token_at: Sequence[int], first: int
+) -> tuple[dict[int, list[int]], set[tuple[int, int]]]:
+    """Of typed tokens of so many letters, from the index `first` on: the tokens of a text that spell each, and which of these stands behind
+    which. places: of all the letters in the text. token_at: the token of every place."""
+    found: dict[int, set[int]] = {}
+    before: set[tuple[int, int]] = set()
+    starts = [0, *accumulate(lengths)]
+    for place in places:
+        for i, (start, end) in enumerate(pairwise(starts)):
+            keys = [token_at[at] for at in place[start:end]]
+            found.setdefault(first + i, set()).update(keys)
+            earlier = token_at[place[start - 1]] if start else keys[0] - 1
+            if 0 <= earlier < keys[0]:
+                before.add((keys[0], earlier))
+    return {i: sorted(keys) for i, keys in found.items()}, before
+
+
+def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:
+    """A batch in which only the head is laid out: the tokens up to the end of the image, which everything behind it may look at."""
+    ids = torch.zeros(batch, length, dtype=torch.long)
+    ids[:, : len(head)] = torch.tensor(head)
+    positions = torch.zeros(3, batch, length, dtype=torch.long)
+    positions[:, :, : len(head)] = mrope_positions(head, [(1, *grid)], 0, image_id)[0]
+    mask = torch.eye(length, dtype=torch.bool).repeat(batch, 1, 1)  # a row that may look at nothing would be no number
+    mask[:, :, : len(head)] |= torch.ones(length, length, dtype=torch.bool).tril()[:, : len(head)]
+    return Batch(torch.empty(0), ids, positions, mask, grid, head.index(image_id))
+
+
+def coordinate_ids(tokens: Tokens) -> tuple[list[int], list[int]]:
+    """Token ids of the thousandths of x and of y. Raises ModelError when the tokenizer has no single tokens for them."""
+    found = tuple([tokens.id(name) for name in names] for names in coordinate_tokens())
+    if any(token is None for axis in found for token in axis):
+        raise ModelError(
+            "This tokenizer has no single tokens for coordinates such as '[412' and ',305': train a model from scratch instead."
+        )
+    x, y = ([token for token in axis if token is not None] for axis in found)
+    return x, y
