@@ -33,7 +33,7 @@ def copying(rng: random.Random) -> Question:
     after = f"{rng.choice((' ', ', ')) if mark else '. '}{_some(rng)}" if rng.random() < 0.6 else ""
     chosen, history = rng.randrange(len(values)), list[str]()
     for value in values[: chosen + 1]:
-        history += [_somewhere(rng), ACTIONS.render(Type(text=value))]
+        history += [somewhere(rng), ACTIONS.render(Type(text=value))]
     return Question(compact_text(f"{before} {' and the '.join(named)}{after}.", history[:-1]), history[-1], tag="copy")
 
 
@@ -49,7 +49,7 @@ def _in_one_case(rng: random.Random) -> Question:
     verb, every = rng.choice(("Type", "Enter", "Write")), rng.choice(("", "all "))
     task = f"{verb} {mark}{made}{mark} in {every}{kind} letters{where}{rng.choice(_MORE)}."
     typed = ACTIONS.render(Type(text=made.upper() if capitals else made.lower()))
-    return Question(compact_text(task, [_somewhere(rng)]), typed, tag="copy")
+    return Question(compact_text(task, [somewhere(rng)]), typed, tag="copy")
 
 
 _ASKED = ("Click", "Click on", "Press", "Select", "Choose", "Open", "Find", "Tick", "Switch to", "Find and click on")
@@ -109,5 +109,6 @@ def _sentence(rng: random.Random) -> str:
     return " ".join(words).rstrip(",.").capitalize() + "."
 
 
-def _somewhere(rng: random.Random) -> str:
+def somewhere(rng: random.Random) -> str:
+    """A click on any place, as it is written."""
     return ACTIONS.render(Click(point=Thousandths(rng.randint(0, 999), rng.randint(0, 999))))

@@ -16,6 +16,7 @@ from agent.trajectory import Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
 from evals.drawings import things_asked
+from evals.drills import drill
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
 from evals.instructions import clicking, copying
@@ -36,6 +37,8 @@ RECORDED = 3.0
 """How much more than a reading or a made-up instruction a recorded action counts: one question of about eight, and what all is for."""
 BAR = TOP * SCALE
 """Pixels at the top of a MiniWoB++ screenshot, where the instruction stands: it means its words where they stand below."""
+DRILLS, DRILLS_ON_PAGES = 1, 3
+"""Made-up sights to be thought of, for each example of a task and for each page of words: no screen has a part in them, any will do."""
 COPIES = 0.4
 """The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""
 
@@ -82,7 +85,9 @@ def examples(*folders: Path) -> Iterator[Example]:
         elsewhere = [*elsewhere, *sorted(word for word in here if len(word) > 1 and not held_out(word))][-400:]
         negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent", sought=shown) for shown in absent if here)
         copy = (copying(rng),) if rng.random() < COPIES else ()
-        yield replace(example, questions=(*example.questions, *copy), readings=(*example.readings, *negative))
+        drills = (drill(rng) for _ in range(DRILLS if example.task else DRILLS_ON_PAGES))
+        questions = (*example.questions[:1], *drills, *example.questions[1:], *copy)
+        yield replace(example, questions=questions, readings=(*example.readings, *negative))
 
 
 def _recorded(data: Path) -> Iterator[Example]:

@@ -166,17 +166,18 @@ class BatchBuilder:
         named = [at + i for i in named]
         if named:
             batch.sought.append((row, at + call - 1, named, spelled))
+        first, last = asked + self._given(question), len(tokens) - (question.reply == question.thought)
         for i, places in sources.items():
             keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
             batch.sources.append((row, at + i - 1, keys))
         batch.sources += [(row, at + i - 1, [batch.image_start + cell for cell in cells]) for i, cells in noted.items()]
-        batch.sources += [(row, at + i - 1, [at + place for place in places]) for i, places in self._retold(question).items()]
+        batch.sources += [(row, at + i - 1, [at + place for place in places]) for i, places in self._retold(question).items() if i >= first]
         if question.evidence:
             keys = [batch.image_start + cell for cell in target_cells(question.evidence, columns, rows)]
             batch.evidence += [(row, at + i - 1, keys) for i in range(asked, len(tokens)) if tokens[i - 1] not in self._x]
-        if not typed and not question.targets:
+        if not typed and not question.targets and call < last:
             batch.ends.append((row, at + call - 1, tokens[call]))
-        for i in range(asked, len(tokens)):
+        for i in range(first, last):
             if left and tokens[i] in self._x:
                 target = left.pop()
                 x = allowed_thousandths(target[0], target[2], batch.size[0])
@@ -243,6 +244,12 @@ class BatchBuilder:
         if question.read is None:
             return {}, None
         return _read(((0, question.read),), letters, call + 1, batch.grid), None
+
+    def _given(self, question: Question) -> int:
+        """How many tokens the letters are that are given of a reply."""
+        tokens, asked, _ = self._tokens(question)
+        ends = accumulate(len(self.tokens.decode([token])) for token in tokens[asked:])
+        return sum(end <= question.given for end in ends) if question.given else 0
 
     def _noted(self, batch: Batch, question: Question) -> dict[int, list[int]]:
         """The cells of the image where the letters of each token of a thought are, by its index, of those that are read off the screen."""

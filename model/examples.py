@@ -30,7 +30,8 @@ class Question:
     that name the first target, as they stand in the text. past: of the last points of the text, those of its history, in order. beside:
     where the words sought stand, if in the first target's row and not on it. evidence: what on the screen tells that this is the reply.
     weight: how much its kind and its points count. thought: what the reply begins with that is no call yet, up to the end of its line.
-    noted: words of the thought that are read off the screen, each with the index of its first letter in the thought.
+    noted: words of the thought that are read off the screen, each with the index of its first letter in the thought. given: so many letters
+    of the reply are not to be learned, for they are of no screen; a reply that is all thought is not to be ended either.
     """
 
     text: str
@@ -45,6 +46,7 @@ class Question:
     weight: float = 1.0
     thought: str = ""
     noted: tuple[tuple[int, Word], ...] = ()
+    given: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,7 +277,7 @@ def action_losses(
 
 
 WEIGHTS = {
-    "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 0.5, "tokens": 0.3, POINTING: 0.6, HALVES: 0.6, SOURCES: 0.6,
+    "x": 1.0, "y": 1.0, "kinds": 1.0, "copied": 1.0, "read": 1.0, "text": 1.0, "tokens": 0.3, POINTING: 0.6, HALVES: 0.6, SOURCES: 0.6,
     NAMED: 0.9, HISTORY: 0.6, EVIDENCE: 0.6, "letters": 0.2, "spelling": 0.2, "sought": 0.1, "glyphs": 2.0, "places": 12.0,
 }  # fmt: skip
 """kinds: the first token of a reply decides between acting and being done; among all tokens it would drown. copied, read, text: what is

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, Seen, compared, extreme, middle, ordinal, parity
+from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, compared, extreme, middle, ordinal, parity
 from tools.computer import Click
 
 _SUBMIT = "#subbtn"
@@ -250,18 +250,19 @@ def greatest_card(page: Page) -> Actions:
         yield from page.click(".card", nth=nth)
         shown = page.seen(".card", nth)
         best = max(best, shown, key=lambda card: int(card.words))
-        page.think(shown, _card(nth, best))
+        page.think(shown, card(nth, best.nth, best.words))
     if not page.has(".card:not(.hidden)", best.words):
         yield from page.click(".card", nth=best.nth, named=_PLACES[best.nth])
-        page.think(page.seen(".card", best.nth), _card(best.nth, best))
+        page.think(page.seen(".card", best.nth), card(best.nth, best.nth, best.words))
     yield from page.click("#submit")
 
 
 _PLACES = "left", "middle", "right"
 
 
-def _card(nth: int, best: Seen) -> str:
-    return f"{_PLACES[nth]}, most {best.words} {_PLACES[best.nth]}"
+def card(nth: int, best: int, greatest: str) -> str:
+    """What is thought of a card: where it is, and which is the greatest so far."""
+    return f"{_PLACES[nth]}, most {greatest} {_PLACES[best]}"
 
 
 def generate_number(page: Page) -> Actions:

@@ -101,9 +101,14 @@ def _solve(page: Page, rest: str, result: int) -> Actions:
 
 def algebra(page: Page) -> Actions:
     a, sign, b, _, result = page.texts("#math-problem")[0].split()
-    known, total = int(b if a == "x" else a), int(result)
+    yield from _solve(page, *solved(a, sign, b, int(result)))
+
+
+def solved(a: str, sign: str, b: str, total: int) -> tuple[str, int]:
+    """What is thought of "x + 4 = 9" and the like, and x."""
+    known = int(b if a == "x" else a)
     first, way, second = (total, "-", known) if sign == "+" else (total, "+", known) if a == "x" else (known, "-", total)
-    yield from _solve(page, f"so {first} {way} {second}", first + second if way == "+" else first - second)
+    return f"so {first} {way} {second}", first + second if way == "+" else first - second
 
 
 def count_blocks(page: Page) -> Actions:
@@ -129,9 +134,13 @@ def guess_number(page: Page) -> Actions:
         guess = (low + high) // 2
         yield Key(keys="ctrl+a")
         if (low, high) != (0, 9):
-            page.think(page.seen("#feedback > div", words=told), f"so {low} to {high}")
+            page.think(page.seen("#feedback > div", words=told), bounds(low, high))
         yield Type(text=f"{guess}\n")
         low, high = (guess + 1, high) if page.has("#higher") else (low, guess - 1)
+
+
+def bounds(low: int, high: int) -> str:
+    return f"so {low} to {high}"
 
 
 def radio_and_number(page: Page) -> Actions:
@@ -153,8 +162,7 @@ def movie_search(page: Page) -> Actions:
 
 def search_engine(page: Page) -> Actions:
     query, position = page.told(f'enter "(.*)" and press .* the {ORDINAL} search result')
-    results, on_page = divmod(ordinal(position) - 1, 3)
-    where = f"{position}: page {results + 1}, number {on_page + 1}"
+    where, results, on_page = place_of_result(position)
     yield from page.fill("#search-text", query)
     yield from page.click("#search")
     if results:
@@ -162,6 +170,12 @@ def search_engine(page: Page) -> Actions:
         yield from page.click("#pagination a", str(results + 1), named=str(results + 1))
     page.think(where)
     yield from page.click(".search-title", nth=on_page, named=where.split(", ")[1])
+
+
+def place_of_result(position: str) -> tuple[str, int, int]:
+    """What is thought of the 5th result, its page and its place there, both from 0."""
+    results, on_page = divmod(ordinal(position) - 1, 3)
+    return f"{position}: page {results + 1}, number {on_page + 1}", results, on_page
 
 
 def terminal(page: Page) -> Actions:
