@@ -1,0 +1,68 @@
+"""Drills say what is so, and only what follows from what is given is learned."""
+
+import random
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from evals.drills import drill
+from model import embedded_path
+from model.batches import BatchBuilder
+from model.examples import Example
+from model.small import PREPROCESSOR
+from model.tokens import Tokens
+from model.vision import Preprocessor
+
+SEEDS = st.integers(0, 2**32)
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    image = tmp_path_factory.mktemp("drills") / "blank.png"
+    Image.new("RGB", (56, 84)).save(image)
+    return image
+
+
+@given(SEEDS)
+def test_what_is_thought_of_made_up_sights_is_so(seed: int) -> None:
+    question = drill(random.Random(seed))
+    asked, thought, reply = question.text.split("\n")[0], question.thought.removeprefix("# ").rstrip("\n"), question.reply
+    if found := re.fullmatch(r"(\w+) (\d\d) (over|under|is) (\d\d)", thought):
+        assert datetime.strptime(found[1], "%B").month == int(found[2])
+        assert f"Select {found[4]}/" in asked
+    if found := re.search(r"(-?\d+) (over|under|is) (-?\d+)$", thought):
+        assert found[2] == ("over" if int(found[1]) > int(found[3]) else "under" if int(found[1]) < int(found[3]) else "is")
+    if found := re.fullmatch(r"(-?\d+) (odd|even)", thought):
+        assert int(found[1]) % 2 == ("even", "odd").index(found[2])
+    typed = re.search(r"type\(content='(-?\d+)", reply)
+    if found := re.fullmatch(r"(\d+) ([-+x])(?: (\d+) =| (\d+))", thought):
+        a, b = int(found[1]), int(found[3] or found[4])
+        assert typed
+        assert int(typed[1]) == {"+": a + b, "-": a - b, "x": a * b}[found[2]]
+    if found := re.match(r"(.*) = (\d+) so", thought):
+        assert typed
+        left = found[1].replace("x", f"({typed[1]})")
+        a, sign, b = re.fullmatch(r"\(?(-?\d+)\)? ([-+]) \(?(-?\d+)\)?", left).groups()  # type: ignore[union-attr]
+        assert int(a) + (int(b) if sign == "+" else -int(b)) == int(found[2])
+    if found := re.fullmatch(r"(\w+) (yes|no)", thought):
+        assert (f"Find {found[1]} in" in asked) == (found[2] == "yes")
+
+
+@given(seed=SEEDS)
+def test_what_is_given_is_not_learned_and_an_open_end_neither(blank: Path, seed: int) -> None:
+    question = drill(random.Random(seed))
+    tokens = Tokens.load(embedded_path())
+    batch = BatchBuilder(tokens, Preprocessor(**PREPROCESSOR)).build([Example(blank, (question,))], random.Random(0))
+    labels = sorted(
+        (index, token) for some in (batch.kinds, batch.text, batch.copied, batch.read, batch.tokens) for _, index, token in some
+    )
+    assert "".join(tokens.decode([token]) for _, token in labels) == question.reply[question.given :] + (
+        "<|user|>" if question.reply != question.thought else ""
+    )
+    assert not batch.ends
+    assert not batch.points
