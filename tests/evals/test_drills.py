@@ -46,9 +46,10 @@ def test_what_is_thought_of_made_up_sights_is_so(seed: int) -> None:
         assert int(typed[1]) == {"+": a + b, "-": a - b, "x": a * b}[found[2]]
     if found := re.match(r"(.*) = (\d+) so", thought):
         assert typed
-        left = found[1].replace("x", f"({typed[1]})")
-        a, sign, b = re.fullmatch(r"\(?(-?\d+)\)? ([-+]) \(?(-?\d+)\)?", left).groups()  # type: ignore[union-attr]
-        assert int(a) + (int(b) if sign == "+" else -int(b)) == int(found[2])
+        parts = re.fullmatch(r"(-?\d+) ([-+]) (-?\d+)", found[1].replace("x", typed[1]))
+        assert parts
+        a, b = int(parts[1]), int(parts[3])
+        assert a + (b if parts[2] == "+" else -b) == int(found[2])
     if found := re.fullmatch(r"(\w+) (yes|no)", thought):
         assert (f"Find {found[1]} in" in asked) == (found[2] == "yes")
 
