@@ -1,7 +1,7 @@
 """Where words or a control stand on a screenshot of any size: `glimpse find`.
 
 A general checkpoint is asked once about the whole screenshot. The embedded model sees a small part at a time: overlapping windows of the
-size it was trained on, and then once more the one around the best answer.
+size it was trained on, and then once more those around the best answers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ from tools.control import Done
 
 OVERLAP = (100, 40)
 """CSS pixels that neighbouring windows share across and down: a word that one of them cuts is whole in the other."""
+UNSURE, MOVED = 0.5, ((-7, -7), (7, 7))
+"""A screenshot of one window whose answer is less sure is shown twice more, moved by a quarter of a cell: two of three must agree."""
+CELL = 28
+"""Pixels of a side of what is one token of an image."""
+ASKED_AGAIN = 3
+"""So many of the surest answers are asked for again, each in the middle of a window of its own."""
 ACTIONS = compact_actions()
 _INK = (220, 0, 60)
 
@@ -53,7 +59,7 @@ class Finder:
         self._window = round(own["region"][0] * self._own_scale), round(own["region"][1] * self._own_scale)
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
-        """The surest answer of the windows, asked again in the middle of one; DONE when none has any."""
+        """The surest answer where the surest of the windows are asked again, in the middle of one; DONE when none has any."""
         image, text = messages[-1].content
         assert isinstance(image, Image.Image)
         assert isinstance(text, str)
@@ -61,30 +67,40 @@ class Finder:
         scaled = image.resize((max(1, round(image.width * by)), max(1, round(image.height * by))), Image.Resampling.BICUBIC)
         (width, height), shared = self._window, [round(side * self._own_scale) for side in OVERLAP]
         corners = [(x, y) for y in _starts(scaled.height, height, shared[1]) for x in _starts(scaled.width, width, shared[0])]
-        best = self._best(scaled, text, corners, config)
-        if best is None:
+        found = self._found(scaled, text, corners, config)
+        if len(corners) == 1 and (not found or _sure(found[0][1]) < UNSURE):
+            found = _agreed([*found, *self._found(scaled, text, MOVED, config)])
+        if not found:
             return Completion(ACTIONS.render(Done()))
         if len(corners) > 1:
-            (x, y), _ = best
-            around = _clamped(x - width // 2, scaled.width - width), _clamped(y - height // 2, scaled.height - height)
-            best = self._best(scaled, text, [around], config) or best
-        (x, y), said = best
+            around = dict.fromkeys(
+                (_clamped(x - width // 2, scaled.width - width), _clamped(y - height // 2, scaled.height - height))
+                for (x, y), _ in found[:ASKED_AGAIN]
+            )
+            found = self._found(scaled, text, [*around], config) or found
+        (x, y), said = found[0]
         point = min(image.width - 1, int((x + 0.5) / by)), min(image.height - 1, int((y + 0.5) / by))
         return replace(said, content=ACTIONS.render(Click(point=Thousandths.of(point, image.size))))
 
-    def _best(
+    def _found(
         self, image: Image.Image, text: str, corners: Iterable[tuple[int, int]], config: GenerationConfig
-    ) -> tuple[tuple[int, int], Completion] | None:
-        """The surest point among the windows with these corners. A screenshot smaller than a window is continued in white."""
+    ) -> list[tuple[tuple[int, int], Completion]]:
+        """The points in the windows with these corners, the surest first. A screenshot smaller than a window is continued in white."""
         found = list[tuple[float, tuple[int, int], Completion]]()
         for left, top in corners:
-            window = Image.new("RGB", self._window, "white")
-            window.paste(image.crop((left, top, min(image.width, left + self._window[0]), min(image.height, top + self._window[1]))))
+            window, (width, height) = Image.new("RGB", self._window, "white"), self._window
+            shown = image.crop((max(0, left), max(0, top), min(image.width, left + width), min(image.height, top + height)))
+            window.paste(shown, (max(0, -left), max(0, -top)))
             said = self._model.generate([Message("user", (window, text))], replace(config, logprobs=True))
             if (point := _point(said.content, self._window)) and left + point[0] < image.width and top + point[1] < image.height:
                 found.append((_sure(said), (left + point[0], top + point[1]), said))
-        best = max(found, key=lambda one: one[0], default=None)
-        return best and best[1:]
+        return [one[1:] for one in sorted(found, key=lambda one: -one[0])]
+
+
+def _agreed(found: Sequence[tuple[tuple[int, int], Completion]]) -> list[tuple[tuple[int, int], Completion]]:
+    """Those that another is within a cell of, the surest first."""
+    near = [one for one in found if any(one is not other and math.dist(one[0], other[0]) < CELL for other in found)]
+    return sorted(near, key=lambda one: -_sure(one[1]))
 
 
 def find(model: Model, words: str, image: Image.Image, own: dict[str, Any], scale: float = 1.0) -> Found | None:
