@@ -1,7 +1,7 @@
 """Where words or a control stand on a screenshot of any size: `glimpse find`.
 
 A general checkpoint is asked once about the whole screenshot. The embedded model sees a small part at a time: overlapping windows of the
-size it was trained on, and then once more those around the best answers.
+size it was trained on, and then once more those around the best answers; of a single window, when it is unsure, two more looks.
 """
 
 from __future__ import annotations
@@ -92,8 +92,10 @@ class Finder:
             shown = image.crop((max(0, left), max(0, top), min(image.width, left + width), min(image.height, top + height)))
             window.paste(shown, (max(0, -left), max(0, -top)))
             said = self._model.generate([Message("user", (window, text))], replace(config, logprobs=True))
-            if (point := _point(said.content, self._window)) and left + point[0] < image.width and top + point[1] < image.height:
-                found.append((_sure(said), (left + point[0], top + point[1]), said))
+            if point := _point(said.content, self._window):
+                x, y = left + point[0], top + point[1]
+                if 0 <= x < image.width and 0 <= y < image.height:
+                    found.append((_sure(said), (x, y), said))
         return [one[1:] for one in sorted(found, key=lambda one: -one[0])]
 
 

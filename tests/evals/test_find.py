@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from evals.base import EvalError
 from evals.grounding.find import Found, _starts, draw, find, screenshot
 from model.base import Completion, Coordinate, GenerationConfig, Message
+from model.scripted import ScriptedModel
 
 OWN = {"prompt": "compact", "region": [168, 224], "scale": 1.5}
 
@@ -55,6 +56,37 @@ def test_what_stands_anywhere_on_a_screenshot_of_any_size_is_found_where_it_stan
 
 def test_what_is_not_there_is_not_found() -> None:
     assert find(SeesRed(), "blue", Image.new("RGB", (640, 480), "white"), OWN) is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (["[400,300]@0.9"], (100, 100)),
+        (["[400,300]@0.3", "[428,321]@0.4", ""], (100, 100)),
+        (["", "[428,321]@0.2", "[372,280]@0.6"], (100, 101)),
+        (["", "[428,321]@0.9", ""], None),
+        (["[400,300]@0.3", "", ""], None),
+        (["", "[5,5]@0.9", "[5,5]@0.9"], None),  # the first beside the screenshot, so that nothing agrees with the second
+        (["[400,300]@0.3", "[800,321]@0.4", "[100,800]@0.4"], None),
+    ],
+)
+def test_an_unsure_answer_on_a_small_screenshot_counts_where_two_of_three_looks_agree(
+    answers: list[str], found: tuple[int, int] | None
+) -> None:
+    model = ScriptedModel([_saying(answer) for answer in answers])
+    seen = find(model, "Save", Image.new("RGB", (252, 336), "white"), OWN)
+    assert (seen and (seen.x, seen.y)) == found
+    assert len(model.seen) == len(answers)
+
+
+def _saying(answer: str) -> Completion:
+    point, _, sure = answer.partition("@")
+    if not point:
+        return Completion("DONE()", logprobs=(-0.1,))
+    x, y = (int(value) for value in point.strip("[]").split(","))
+    return Completion(
+        f"left_click(start_box='{point}')", logprobs=(0.0,), coordinates=(Coordinate(1, x, float(sure)), Coordinate(2, y, 1.0))
+    )
 
 
 def test_a_general_model_is_asked_once_about_the_whole_screenshot() -> None:
