@@ -119,7 +119,7 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     named = [word for text in sought for word in text.split()]
     assert not any(held_out(word) for word in named)
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
-    assert {q.tag for example in train for q in example.questions} == {"copy"}
+    assert {q.tag for example in train for q in example.questions} == {"copy", "drill"}
     for example in train:
         here = {bare(seen.text) for seen in example.words}
         assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
