@@ -249,7 +249,7 @@ def greatest_card(page: Page) -> Actions:
     for nth in range(3):
         yield from page.click(".card", nth=nth)
         shown = page.seen(".card", nth)
-        best = max(best, shown, key=lambda card: int(card.words))
+        best = max(best, shown, key=lambda one: int(one.words))
         page.think(shown, card(nth, best.nth, best.words))
     if not page.has(".card:not(.hidden)", best.words):
         yield from page.click(".card", nth=best.nth, named=_PLACES[best.nth])
