@@ -22,7 +22,6 @@ from agent.prompts.compact import CompactPrompt
 from evals.base import Benchmark, EvalError, Task, format_seeds, make_benchmark
 from evals.oracles import ORACLES
 from evals.oracles.base import STUDENT_STEPS, Label, Oracle
-from evals.oracles.others import OTHERS
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from evals.recipe import load
 from evals.word_pages import PAGES, record_pages
@@ -117,8 +116,7 @@ def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float, s
     with benchmark.environment(task) as env:
         assert isinstance(env, PageEnvironment)
         assert env.script is not None
-        others = OTHERS.get(task.id) if benchmark.name == "miniwob" else None
-        oracle = Oracle(env, env.script, f"{task.id}-{task.seed}", stray, words=True, student=student, others=others)
+        oracle = Oracle(env, env.script, f"{task.id}-{task.seed}", stray, full=True, student=student)
         instruction = benchmark.instruction(task, env)
         limits = Limits(max_steps=(STUDENT_STEPS if student else 1) + (task.max_steps or 10))  # more for a stray beginning
         trajectory = Agent(oracle, env, prompt=CompactPrompt(), limits=limits).run(instruction, out=folder)

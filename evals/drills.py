@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from agent.prompts.compact import compact_reply, compact_text
 from evals.instructions import somewhere
 from evals.oracles.clicks import card
-from evals.oracles.forms import bounds, place_of_result, solved
-from evals.oracles.page import compared, parity
+from evals.oracles.forms import bounds, feedback, month_beside, place_of_result, solved
+from evals.oracles.lists import same
+from evals.oracles.others import TICKETS, buy, contact, generate
+from evals.oracles.page import chosen, compared, parity
 from evals.word_pages import training_word, word
 from model.examples import Question
 from tools import compact_actions
@@ -45,7 +47,7 @@ def _near(rng: random.Random, number: int, low: int, high: int) -> int:
 def _month(rng: random.Random) -> Question:
     month = rng.randint(1, 12)
     shown, date = _near(rng, month, 1, 12), f"{month:02d}/{rng.randint(1, 28):02d}/2016"
-    rest = f"{shown:02d} {compared(shown, month, f'{month:02d}')}"
+    rest = month_beside(shown, shown - month, date)
     return _question(f"Select {date} as the date and hit submit.", [somewhere(rng)], calendar.month_name[shown], rest)
 
 
@@ -61,7 +63,7 @@ def _generated(rng: random.Random) -> Question:
     shown = _near(rng, limit, 0, 9)
     asked = f"a number {kind} than {limit}" if kind in ("less", "greater") else f"an {kind} number"
     rest = compared(shown, limit) if "than" in asked else parity(shown)
-    return _question(f"Generate {asked}, then press submit.", [somewhere(rng)], str(shown), rest)
+    return _question(generate(asked), [somewhere(rng)], str(shown), rest)
 
 
 def _odd(rng: random.Random) -> Question:
@@ -100,7 +102,7 @@ def _guess(rng: random.Random) -> Question:
         if turn == stop or guess == number:
             break
         history.append(compact_reply(f"{seen} {rest}".strip(), ACTIONS.render(Type(text=f"{guess}\n"))))
-        seen = f"{'higher' if number > guess else 'lower'} than {guess}"
+        seen = feedback(number > guess, guess)
         low, high = (guess + 1, high) if number > guess else (low, guess - 1)
         rest = bounds(low, high)
     task = "Guess the number between 0-9 and press Submit. Use the feedback below to find the right number."
@@ -108,18 +110,17 @@ def _guess(rng: random.Random) -> Question:
 
 
 def _tickets(rng: random.Random) -> Question:
-    best = rng.choice(("cheapest cost", "shortest duration", "longest duration", "most expensive cost"))
+    best = rng.choice(TICKETS)
     values = rng.sample(range(100, 2000) if "cost" in best else range(60, 1440), 4)
     shown = [f"${value}" if "cost" in best else f"{value // 60}h {value % 60}m" for value in values]
-    chosen = (min if best.startswith(("cheapest", "shortest")) else max)(values)
-    return _question(f"Buy the ticket with the {best}.", [], " ".join(shown), f"so {shown[values.index(chosen)]}")
+    extreme = (min if best.startswith(("cheapest", "shortest")) else max)(values)
+    return _question(buy(best), [], " ".join(shown), chosen(shown[values.index(extreme)]))
 
 
 def _contact(rng: random.Random) -> Question:
     asked, other = (word(rng, training_word).capitalize() for _ in range(2))
     shown = asked if rng.random() < 0.5 else asked[0] + other[1:] if rng.random() < 0.3 else other
-    task = f"Find {asked} in the contact book and click on their {rng.choice(('phone number', 'email', 'address'))}."
-    return _question(task, [], shown, "yes" if shown == asked else "no")
+    return _question(contact(rng, asked), [], shown, same(shown == asked))
 
 
 def _cards(rng: random.Random) -> Question:

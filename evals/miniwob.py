@@ -19,6 +19,7 @@ from environments.browser import BrowserEnvironment
 from evals.base import EvalError, Score, Source, Task, match_names
 from evals.miniwob_tasks import SUITES, browsergym_episodes, episodes, suite_tasks, threshold
 from evals.oracles import ORACLES, PARTLY
+from evals.oracles.others import OTHERS
 from evals.pages import REGION, SCALE, PageBenchmark, PageEnvironment
 
 SOURCE = Source(
@@ -93,7 +94,7 @@ class MiniwobEnvironment(PageEnvironment):
     ) -> None:
         super().__init__(browser, screen)
         self.page, self.seed, self.reload = page, seed, reload
-        self.script = ORACLES.get(page.stem) or PARTLY.get(page.stem)
+        self.script, self.others = ORACLES.get(page.stem) or PARTLY.get(page.stem), OTHERS.get(page.stem)
         self.done, self.raw, self.reason = False, 0.0, ""
         self._seen: Observation | None = None
 

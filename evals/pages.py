@@ -19,7 +19,7 @@ from evals.base import EvalError, Task
 from model.base import Model
 
 if TYPE_CHECKING:
-    from evals.oracles.page import Script
+    from evals.oracles.page import Others, Script
 
 VIEWPORT, REGION, SCALE = (340, 230), (168, 224), 1.5
 """CSS pixels a page lives in, the part of them that is seen, and device pixels for each: 252×336 pixels, a multiple of 28 both ways.
@@ -44,11 +44,13 @@ _PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimati
 class PageEnvironment(ABC):
     """The six verbs, handed to the browser; a subclass knows how its page is opened and when it is over.
 
-    instruction: known once the page is open. script: how an oracle goes through it, None when none knows.
+    instruction: known once the page is open. script: how an oracle goes through it, None when none knows. others: what else could
+    be asked for on it, None when nothing is known.
     """
 
     instruction = ""
     script: Script | None = None
+    others: Others | None = None
 
     def __init__(self, browser: BrowserEnvironment, screen: Environment | None = None) -> None:
         """screen: what is looked at and acted on, if not the browser itself."""

@@ -27,7 +27,8 @@ LETTER_LABELS = CAPITALS_FROM + 2
 GLYPH_LABELS = len(LETTERS) + 1
 """Letters, and any other sign."""
 _CODE = {letter: i for i, letter in enumerate(LETTERS)}
-_CELL, _PATCH = 28, 14  # pixels of a side: of a merged vision token, of one of its four patches
+CELL, _PATCH = 28, 14
+"""Pixels of a side: of a merged vision token, of one of its four patches."""
 
 
 def piece_letters(text: str) -> set[int]:
@@ -44,7 +45,7 @@ def letter_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[i
     labels = set()
     for word in words:
         row, spelled = int(word.row / _PATCH), piece_letters(word.text)
-        for column in {int(x / _CELL) for x in word.columns if x >= 0}:
+        for column in {int(x / CELL) for x in word.columns if x >= 0}:
             if 0 <= row < 2 * rows and column < columns:
                 labels |= {(row // 2 * columns + column, row % 2, label) for label in spelled}
     return labels
@@ -66,7 +67,7 @@ def glyph_labels(words: Sequence[Word], columns: int, rows: int) -> set[tuple[in
 
 def target_cells(target: Rectangle, columns: int, rows: int, least: float = 4.5) -> list[int]:
     """The image cells a rectangle covers by at least `least` pixels both ways, or else the one under its centre."""
-    return [row * columns + column for row, column in _covered(target, (columns, rows), _CELL, (least, least))]
+    return [row * columns + column for row, column in _covered(target, (columns, rows), CELL, (least, least))]
 
 
 def half_cells(target: Rectangle, columns: int, rows: int) -> tuple[list[int], list[int]]:
@@ -84,11 +85,11 @@ def _covered(target: Rectangle, grid: tuple[int, int], height: int, least: tuple
     cells = [
         (row, column)
         for row in range(max(0, int(top / height)), min(rows, int(bottom / height) + 1))
-        for column in range(max(0, int(left / _CELL)), min(columns, int(right / _CELL) + 1))
-        if min(right, (column + 1) * _CELL) - max(left, column * _CELL) > least[0]
+        for column in range(max(0, int(left / CELL)), min(columns, int(right / CELL) + 1))
+        if min(right, (column + 1) * CELL) - max(left, column * CELL) > least[0]
         and min(bottom, (row + 1) * height) - max(top, row * height) > least[1]
     ]
-    centre = min(rows - 1, max(0, int((top + bottom) / 2 / height))), min(columns - 1, max(0, int((left + right) / 2 / _CELL)))
+    centre = min(rows - 1, max(0, int((top + bottom) / 2 / height))), min(columns - 1, max(0, int((left + right) / 2 / CELL)))
     return cells or [centre]
 
 

@@ -20,6 +20,7 @@ from tools.grammar import Bounds, action_rules
 TASK_ROOM = 240
 HISTORY_ROOM = 480
 THOUGHT_ROOM = 80
+"""Characters: of the instruction, of what was done, of what is thought before a call."""
 _MARK = "# "
 _BOUNDS = Bounds(text=64, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""

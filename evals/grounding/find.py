@@ -22,6 +22,7 @@ from evals.grounding.items import Item, Refusal, load_image
 from evals.grounding.scorer import Position
 from evals.pages import SCALE
 from model.base import Completion, GenerationConfig, Message, Model
+from model.labels import CELL
 from tools import compact_actions
 from tools.base import ParseError, Thousandths
 from tools.computer import Click
@@ -29,10 +30,8 @@ from tools.control import Done
 
 OVERLAP = (100, 40)
 """CSS pixels that neighbouring windows share across and down: a word that one of them cuts is whole in the other."""
-UNSURE, MOVED = 0.5, ((-7, -7), (7, 7))
+UNSURE, MOVED = 0.5, ((-CELL // 4, -CELL // 4), (CELL // 4, CELL // 4))
 """A screenshot of one window whose answer is less sure is shown twice more, moved by a quarter of a cell: two of three must agree."""
-CELL = 28
-"""Pixels of a side of what is one token of an image."""
 ASKED_AGAIN = 3
 """So many of the surest answers are asked for again, each in the middle of a window of its own."""
 ACTIONS = compact_actions()

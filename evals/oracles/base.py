@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from agent.prompts.compact import compact_reply
-from evals.oracles.page import SIZE, Others, Page, Script, Seen
+from evals.oracles.page import SIZE, Page, Script, Seen
 from evals.pages import REGION, PageEnvironment, in_pixels
 from evals.words import WORDS
 from model.base import Completion, GenerationConfig, Message, Model, ModelError
@@ -80,13 +80,12 @@ class Oracle:
         seed: str = "",
         stray: float = 0.0,
         *,
-        words: bool = False,
+        full: bool = False,
         student: Model | None = None,
-        others: Others | None = None,
     ) -> None:
-        """words: whether the labels are to hold the words that are seen, which takes a while. others: what else could have been asked."""
+        """full: whether the labels are to hold the words that are seen, and what else could have been asked for, which takes a while."""
         self.env, self.actions, self.labels = env, compact_actions(), list[Label]()
-        self._page, self._rng, self._words, self._student, self._others = Page(env), random.Random(seed), words, student, others
+        self._page, self._rng, self._full, self._student = Page(env), random.Random(seed), full, student
         stays = self._rng.random() >= stray
         self._strays, self._plan = 0 if stays else self._rng.randint(1, STUDENT_STEPS) if student else 1, script(self._page)
         self._due: Tool | None = None
@@ -99,7 +98,8 @@ class Oracle:
         elif self._page.again is not None:  # after a stray the page may look otherwise
             self._due = self._page.again()
         page, due = self._page, self._due
-        said = Completion(self._reply(page, due))
+        label = _label(page, due)
+        said = Completion(compact_reply(" ".join(words for words, _ in label.thought), self.actions.render(due)))
         if self._strays:
             self._strays -= 1
             if (astray := self._astray(messages, config)) is None:
@@ -109,20 +109,17 @@ class Oracle:
                 return astray
             else:
                 said = astray
-        words: list[Any] = []
-        if self._words:
+        if self._full:
             seen = self.env.browser.evaluate(f"size => ({WORDS})(document.body, [0, 0, ...size])", list(REGION))
             words = [[text, in_pixels(box), in_pixels(columns)] for text, box, columns in seen]
-        self.labels.append(_label(page, due, words, tuple(self._asked_otherwise())))
+            label = replace(label, words=words, others=tuple(self._asked_otherwise()))
+        self.labels.append(label)
         self._due = None
         return said
 
-    def _reply(self, page: Page, action: Tool) -> str:
-        return compact_reply(" ".join(words for words, _ in _thought(page)), self.actions.render(action))
-
     def _asked_otherwise(self) -> Iterator[Other]:
         found = 0
-        for instruction, script in self._others(self._page, self._rng) if self._others else ():
+        for instruction, script in self.env.others(self._page, self._rng) if self.env.others else ():
             page = Page(self.env, instruction)
             try:
                 action = next(script(page))
@@ -160,17 +157,12 @@ class Oracle:
         return self._page.at(x, y) if self.env.browser.evaluate(_IS_BARE, [x, y]) else None
 
 
-def _thought(page: Page) -> tuple[tuple[str, Rectangle | None], ...]:
-    """What is thought of what can still be seen."""
-    parts = page.thought if page.still() else ()
-    return tuple((part.words, part.box) if isinstance(part, Seen) else (part, None) for part in parts)
-
-
-def _label(page: Page, action: Tool, words: Sequence[Any] = (), others: tuple[Other, ...] = ()) -> Label:
-    target, thought = page.target if isinstance(action, Click | Hover) or page.goal else None, _thought(page)
-    known = bool(thought) or not page.thought  # what is done for what cannot be seen any more is not to be learned
+def _label(page: Page, action: Tool) -> Label:
+    """What an action is, but for words and others; one that is done for what cannot be seen any more is not to be learned."""
+    known, target = page.still(), page.target if isinstance(action, Click | Hover) or page.goal else None
+    thought = tuple((part.words, part.box) if isinstance(part, Seen) else (part, None) for part in page.thought) if known else ()
     kind: Literal["act", "stray", "end"] = "stray" if not known else "end" if isinstance(action, Done) else "act"
-    return Label(kind, target, [*words], page.named, page.goal, page.evidence, thought, others)
+    return Label(kind, target, [], page.named, page.goal, page.evidence, thought)
 
 
 def _holds(rectangle: Rectangle, point: Thousandths) -> bool:

@@ -130,13 +130,17 @@ def guess_number(page: Page) -> Actions:
     low, high, guess = 0, 9, -1
     yield from page.click("#tt")
     while True:
-        told = f"{'higher' if page.has('#higher') else 'lower'} than {guess}"
+        told = feedback(page.has("#higher"), guess)
         guess = (low + high) // 2
         yield Key(keys="ctrl+a")
         if (low, high) != (0, 9):
             page.think(page.seen("#feedback > div", words=told), bounds(low, high))
         yield Type(text=f"{guess}\n")
         low, high = (guess + 1, high) if page.has("#higher") else (low, guess - 1)
+
+
+def feedback(higher: bool, guess: int) -> str:
+    return f"{'higher' if higher else 'lower'} than {guess}"
 
 
 def bounds(low: int, high: int) -> str:
@@ -249,6 +253,11 @@ def turn(page: Page) -> Actions:
     yield from page.click(_SUBMIT)
 
 
+def month_beside(month: int, away: int, date: str) -> str:
+    """What is thought of a month that is so many before (negative) or behind that of a date, month first."""
+    return f"{month:02d} {compared(away, 0, date.split('/')[0])}"
+
+
 def pick_date(page: Page, date: str) -> Actions:
     """In the open calendar of jQuery UI: turn the months one by one until the right one is there, then click the day."""
     month, day, year = (int(part) for part in date.split("/"))
@@ -257,7 +266,7 @@ def pick_date(page: Page, date: str) -> Actions:
     while True:
         drawn = page.js("(d => d.drawYear * 12 + d.drawMonth)($.datepicker._curInst)")
         away = year * 12 + month - 1 - drawn
-        page.think(page.seen(".ui-datepicker-month"), f"{drawn % 12 + 1:02d}", compared(-away, 0, date.split("/")[0]))
+        page.think(page.seen(".ui-datepicker-month"), month_beside(drawn % 12 + 1, -away, date))
         if not away:
             break
         yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", named=date.split("/")[0])

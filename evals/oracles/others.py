@@ -28,6 +28,21 @@ def _quoting(page: Page, text: str) -> str:
     return re.sub('"(.*)"', lambda _: f'"{text}"', page.instruction)
 
 
+TICKETS = "cheapest cost", "shortest duration", "longest duration", "most expensive cost"
+
+
+def buy(best: str) -> str:
+    return f"Buy the ticket with the {best}."
+
+
+def generate(kind: str) -> str:
+    return f"Generate {kind}, then press submit."
+
+
+def contact(rng: random.Random, name: str) -> str:
+    return f"Find {name} in the contact book and click on their {rng.choice(('phone number', 'email', 'address'))}."
+
+
 def _links(script: Script, elsewhere: bool, page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     """elsewhere: whether links may be on a part of the page that is not shown, so that one may be asked for that is not here."""
     asked, links = page.said('"(.*)"'), page.texts(".alink")
@@ -61,7 +76,7 @@ def _dates(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
 def _numbers(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     kinds = ["an odd number", "an even number", *(f"a number {than} than {rng.randint(2, 8)}" for than in ("less", "greater"))]
     for kind in rng.sample(kinds, 3):
-        yield f"Generate {kind}, then press submit.", clicks.generate_number
+        yield generate(kind), clicks.generate_number
 
 
 def _spun(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
@@ -75,13 +90,12 @@ def _spun(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
 def _contacts(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     here = page.texts("#contact .name")[0]
     for name in (here, str(rng.choice(page.js(_NAMES)))):
-        what = rng.choice(("phone number", "email", "address"))
-        yield f"Find {name} in the contact book and click on their {what}.", lists.phone_book
+        yield contact(rng, name), lists.phone_book
 
 
 def _tickets(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
-    for best in rng.sample(("cheapest cost", "shortest duration", "longest duration", "most expensive cost"), 2):
-        yield f"Buy the ticket with the {best}.", clicks.buy_ticket
+    for best in rng.sample(TICKETS, 2):
+        yield buy(best), clicks.buy_ticket
 
 
 def _nth(place: int) -> str:

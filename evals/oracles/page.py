@@ -273,12 +273,16 @@ def compared(number: int, other: int, shown: str = "") -> str:
     return f"{how} {shown or other}"
 
 
+def chosen(words: str) -> str:
+    return f"so {words}"
+
+
 def extreme(page: Page, selector: str, *, least: bool) -> Seen:
     """The element with the least or the greatest of some prices or durations, all of which are thought of."""
     values = page.js("all(given[0]).map(e => Number(e.dataset.price ?? e.dataset.duration))", selector)
-    seen = [page.seen(selector, nth, words=page.texts(selector)[nth].removeprefix("Book for ")) for nth in range(len(values))]
+    seen = [page.seen(selector, nth, words=text.removeprefix("Book for ")) for nth, text in enumerate(page.texts(selector))]
     best: Seen = seen[values.index((min if least else max)(values))]
-    page.think(*seen, f"so {best.words}")
+    page.think(*seen, chosen(best.words))
     page.evidence = best.box
     return best
 

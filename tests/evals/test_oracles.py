@@ -108,7 +108,7 @@ def test_what_tells_an_action_is_labelled_where_it_stands(smoke: Miniwob) -> Non
     (task,) = make(tasks=["odd-or-even"], seeds=[1]).tasks()
     with smoke.environment(task) as env:
         instruction = smoke.instruction(task, env)
-        oracle = Oracle(env, ORACLES["odd-or-even"], words=True)
+        oracle = Oracle(env, ORACLES["odd-or-even"], full=True)
         steps = Agent(oracle, env, prompt="compact", limits=Limits(max_steps=10)).run(instruction).steps
     numbers = 0
     for step, label in zip(steps, oracle.labels, strict=True):
@@ -126,7 +126,7 @@ def test_what_is_thought_of_as_seen_stands_where_the_label_says(smoke: Miniwob, 
     (task,) = make(tasks=[name], seeds=[1]).tasks()
     with smoke.environment(task) as env:
         instruction = smoke.instruction(task, env)
-        oracle = Oracle(env, ORACLES[name], words=True)
+        oracle = Oracle(env, ORACLES[name], full=True)
         trajectory = Agent(oracle, env, prompt="compact", limits=Limits(max_steps=30)).run(instruction)
     read = 0
     for step, label in zip(trajectory.steps, oracle.labels, strict=True):
@@ -158,7 +158,7 @@ def test_other_instructions_are_answered_as_the_script_answers_them(smoke: Miniw
     for task in make(tasks=[name], seeds=(0, 3)).tasks():
         with smoke.environment(task) as env:
             instruction = smoke.instruction(task, env)
-            oracle = Oracle(env, ORACLES.get(name) or PARTLY[name], words=True, others=OTHERS[name])
+            oracle = Oracle(env, ORACLES.get(name) or PARTLY[name], full=True)
             Agent(oracle, env, prompt="compact", limits=Limits(max_steps=task.max_steps or 10)).run(instruction)
         assert env.raw == 1.0, "asking otherwise changes nothing"
         for label in oracle.labels:
