@@ -11,11 +11,12 @@ import random
 from collections.abc import Callable, Sequence
 
 from agent.prompts.compact import compact_reply, compact_text
-from evals.instructions import somewhere
-from evals.oracles.clicks import card
+from evals.instructions import copying, somewhere
+from evals.oracles.clicks import card, judged
+from evals.oracles.drags import resizing
 from evals.oracles.forms import bounds, feedback, month_beside, place_of_result, solved
 from evals.oracles.lists import same
-from evals.oracles.others import TICKETS, buy, contact, generate
+from evals.oracles.others import CONTACTS, TICKETS, buy, contact, generate, resize
 from evals.oracles.page import chosen, compared, parity
 from evals.word_pages import training_word, word
 from model.examples import Question
@@ -60,10 +61,9 @@ def _spinner(rng: random.Random) -> Question:
 
 def _generated(rng: random.Random) -> Question:
     limit, kind = rng.randint(0, 9), rng.choice(("odd", "even", "less", "greater"))
-    shown = _near(rng, limit, 0, 9)
-    asked = f"a number {kind} than {limit}" if kind in ("less", "greater") else f"an {kind} number"
-    rest = compared(shown, limit) if "than" in asked else parity(shown)
-    return _question(generate(asked), [somewhere(rng)], str(shown), rest)
+    shown = str(_near(rng, limit, 0, 9)) if rng.random() < 0.9 else "-"
+    task = generate(f"a number {kind} than {limit}" if kind in ("less", "greater") else f"an {kind} number")
+    return _question(task, [somewhere(rng)], shown, judged(task, shown)[0])
 
 
 def _odd(rng: random.Random) -> Question:
@@ -120,7 +120,8 @@ def _tickets(rng: random.Random) -> Question:
 def _contact(rng: random.Random) -> Question:
     asked, other = (word(rng, training_word).capitalize() for _ in range(2))
     shown = asked if rng.random() < 0.5 else asked[0] + other[1:] if rng.random() < 0.3 else other
-    return _question(contact(rng, asked), [], shown, same(shown == asked))
+    what = rng.choice(CONTACTS)
+    return _question(contact(asked, what), [], shown, same(shown == asked, what.split()[0]))
 
 
 def _cards(rng: random.Random) -> Question:
@@ -134,14 +135,23 @@ def _cards(rng: random.Random) -> Question:
     return _question("Find and pick the card with the greatest number, then press submit.", history, seen, rest)
 
 
+def _resized(rng: random.Random) -> Question:
+    task = resize(rng.choice(("height", "width")), rng.choice(("larger", "smaller")))
+    return _question(task, [], "", chosen(resizing(task)))
+
+
 def _result(rng: random.Random) -> Question:
     position, name = rng.randint(1, 9), word(rng, training_word).capitalize()
     told = f"{position}{({1: 'st', 2: 'nd', 3: 'rd'}).get(position, 'th')}"
     history = [somewhere(rng), ACTIONS.render(Type(text=name)), somewhere(rng)]
+    if turned := position > 3 and rng.random() < 0.5:
+        history.append(compact_reply(place_of_result(told, turned=False), somewhere(rng)))
     task = f'Use the textbox to enter "{name}" and press "Search", then find and click the {told} search result.'
-    return _question(task, history, "", place_of_result(told)[0])
+    return _question(task, history, "", place_of_result(told, turned=turned))
 
 
 _DRILLS: tuple[Callable[[random.Random], Question], ...] = (
-    _month, _month, _spinner, _generated, _odd, _sum, _equation, _blocks, _guess, _tickets, _contact, _cards, _result,
+    _month, _month, _spinner, _spinner, _generated, _generated, _odd, _sum, _equation, _blocks, _guess, _tickets, _contact, _cards, _result,
+    _resized, *[copying] * 5,
 )  # fmt: skip
+"""Some come up more often, as more of the tasks need them; copying what an instruction names, the most."""

@@ -162,7 +162,7 @@ class BatchBuilder:
         copied = {*(i for pair in before or () for i in pair), *(sources if told else ())}
         batch.preceded += [(row, at + i) for i in sorted(copied) if i]
         self._label_history(batch, row, at, question, rng)
-        named, spelled = self._named(question, question.sought)
+        named, spelled = self._named(question, question.sought, call)
         named = [at + i for i in named]
         if named:
             batch.sought.append((row, at + call - 1, named, spelled))
@@ -202,8 +202,7 @@ class BatchBuilder:
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         ends = [i for i in range(1, asked) if tokens[i - 1] in self._x and tokens[i] in self._y]
         for i, touched in zip(reversed(ends), reversed(question.past), strict=False):
-            told = [at + piece for piece in self._named(question, touched.words)[0] if piece < i]
-            batch.past_words.append((row, at + i, told))
+            batch.past_words.append((row, at + i, [at + piece for piece in self._named(question, touched.words, i - 2)[0]]))
             if touched.target is not None:
                 left, top, right, bottom = touched.target
                 batch.ids[row, at + i - 1] = self.x_ids[rng.randint(*allowed_thousandths(left, right, batch.size[0]))]
@@ -213,11 +212,14 @@ class BatchBuilder:
             y = self._y[int(batch.ids[row, at + i])] * batch.size[1] / 1000
             batch.past_points.append((row, at + i, [batch.image_start + cell for cell in target_cells((x, y, x, y), columns, rows)]))
 
-    def _named(self, question: Question, words: str) -> tuple[list[int], set[int]]:
-        """The indices of the pieces that spell these words, and the letters they spell; none where they do not stand in the text."""
+    def _named(self, question: Question, words: str, call: int) -> tuple[list[int], set[int]]:
+        """The indices of the pieces before the token `call` that spell these words, those right before it or else the first, and the
+        letters they spell; none where they do not stand there."""
         pieces, token_at = self._pieces(question)
-        places = _standing(words, "".join(pieces)) if words else []
-        inside = [i for i in sorted({token_at[at] for at in places[0]}) if piece_letters(pieces[i])] if places else []
+        text = "".join(pieces[:call])
+        places = _standing(words, text) if words else []
+        place = (places[-1] if text.rstrip().endswith(words) else places[0]) if places else []
+        inside = [i for i in sorted({token_at[at] for at in place}) if piece_letters(pieces[i])]
         return inside, {label for i in inside for label in piece_letters(pieces[i])}
 
     def _pieces(self, question: Question) -> tuple[list[str], list[int]]:

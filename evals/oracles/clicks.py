@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, compared, extreme, middle, ordinal, parity
+from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, chosen, compared, extreme, middle, ordinal, parity
 from tools.computer import Click
 
 _SUBMIT = "#subbtn"
@@ -208,17 +208,18 @@ def icon_menu(page: Page) -> Actions:
     icon = page.js("(e => e && e.classList[1])(document.querySelector('#query .ui-icon'))")
     label = page.js("$('#menu .' + given[0]).parent().text()", icon) if icon else page.said('"Menu" .* "(.*)"')
     yield from page.click("#open-menu")
-    if label in ("Prev", "Stop", "Play", "Next"):
-        _name_icon(page, icon, label)
-        yield from _down_to(page, ["Playback", label])
+    while not page.has(".ui-menu-item > div", label):
+        _name_icon(page, icon, label, chosen("Playback"))
+        yield from page.hover(".ui-menu-item > div", "Playback", named="Playback")
     _name_icon(page, icon, label)
     yield from page.click(".ui-menu-item > div", label, named=label)
 
 
-def _name_icon(page: Page, icon: str | None, label: str) -> None:
+def _name_icon(page: Page, icon: str | None, label: str, *then: str) -> None:
     if icon:
         page.look("#query .ui-icon")
-        page.think(label)
+        then = label, *then
+    page.think(*then)
 
 
 def option(page: Page) -> Actions:
@@ -247,46 +248,48 @@ def greatest_card(page: Page) -> Actions:
     """Turn one card after the other, of which only the last stays open, and go back to the greatest."""
     best = page.seen(".card", 0)
     for nth in range(3):
-        yield from page.click(".card", nth=nth)
+        yield from page.click(".card", nth=nth, named=_PLACES[nth] if nth else "")
         shown = page.seen(".card", nth)
         best = max(best, shown, key=lambda one: int(one.words))
         page.think(shown, card(nth, best.nth, best.words))
     if not page.has(".card:not(.hidden)", best.words):
         yield from page.click(".card", nth=best.nth, named=_PLACES[best.nth])
-        page.think(page.seen(".card", best.nth), card(best.nth, best.nth, best.words))
-    yield from page.click("#submit")
+        page.think(page.seen(".card", best.nth), card(best.nth, best.nth, best.words, again=True))
+    yield from page.click("#submit", named="submit")
 
 
 _PLACES = "left", "middle", "right"
 
 
-def card(nth: int, best: int, greatest: str) -> str:
-    """What is thought of a card: where it is, and which is the greatest so far."""
-    return f"{_PLACES[nth]}, most {greatest} {_PLACES[best]}"
+def card(nth: int, best: int, greatest: str, *, again: bool = False) -> str:
+    """What is thought of a card: where it is, which is the greatest so far, and what comes next; again: all have been seen."""
+    turned = nth + 1 if nth < 2 else best
+    next_one = "submit" if again or turned == nth else _PLACES[turned]
+    return f"{_PLACES[nth]}, most {greatest} {_PLACES[best]} {chosen(next_one)}"
 
 
 def generate_number(page: Page) -> Actions:
-    asked = page.instruction
-    limit = int(found[0]) if (found := re.findall(r"\d+", asked)) else 0
-
-    def right(shown: str) -> bool:
-        if shown == "-":
-            return False
-        if "than" in asked:
-            return int(shown) < limit if "less" in asked else int(shown) > limit
-        return int(shown) % 2 == ("odd" in asked)
-
-    def think() -> str:
+    while True:
         shown = page.seen("#display-number")
-        if shown.words == "-":
-            page.think(shown, "none")
-        else:
-            page.think(shown, compared(int(shown.words), limit) if "than" in asked else parity(int(shown.words)))
-        return shown.words
+        thought, right = judged(page.instruction, shown.words)
+        page.think(shown, thought)
+        if right:
+            break
+        yield from page.click("#generate", named="generate")
+    yield from page.click("#submit", named="submit")
 
-    while not right(think()):
-        yield from page.click("#generate")
-    yield from page.click("#submit")
+
+def judged(asked: str, shown: str) -> tuple[str, bool]:
+    """What is thought of the number that is shown, and whether it is such as is asked for; "-" stands where none is shown yet."""
+    if shown == "-":
+        thought, right = "none", False
+    elif "than" in asked:
+        number, limit = int(shown), int(re.findall(r"\d+", asked)[0])
+        thought, right = compared(number, limit), number < limit if "less" in asked else number > limit
+    else:
+        thought = parity(int(shown))
+        right = thought in asked
+    return f"{thought} {chosen('submit' if right else 'generate')}", right
 
 
 def folder_tree(page: Page) -> Actions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, middle, ordinal
+from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, chosen, middle, ordinal
 from evals.pages import REGION
 from model.labels import Rectangle
 from tools.computer import Drag, Key, Type
@@ -195,12 +195,17 @@ _QUILL = {"red": "#e60000", "orange": "#ff9900", "yellow": "#ffff00", "green": "
 
 
 def resize_textarea(page: Page) -> Actions:
-    side, way = page.told("the (width|height) is (larger|smaller)")
+    way, (width, height) = resizing(page.instruction), REGION
     yield from page.reach(".ui-resizable-se")
-    ways = {"width": ("right", "left"), "height": ("down", "up")}[side]
-    width, height = REGION
-    yield _drag_away(page, ways[way == "smaller"], (2, TOP, width - 8, height - 16), 8)
+    page.think(chosen(way))
+    yield _drag_away(page, way, (2, TOP, width - 8, height - 16), 8)
     yield from page.click("#submit")
+
+
+def resizing(asked: str) -> str:
+    """Which way a corner is to go."""
+    ways = ("down", "up") if "height" in asked else ("right", "left")
+    return ways["smaller" in asked]
 
 
 def draw_circle(page: Page) -> Actions:

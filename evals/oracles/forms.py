@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.page import ORDINAL, Actions, Page, Script, compared, extreme, ordinal
+from evals.oracles.page import ORDINAL, Actions, Page, Script, chosen, compared, extreme, ordinal
 from evals.pages import REGION
 from tools.computer import Click, Key, Type
 
@@ -14,13 +14,18 @@ _LABELS = {"movies": "Genre", "directed": "Director", "year": "Year|Date"}
 
 
 def enter_text(page: Page) -> Actions:
+    yield from page.click("#tt")
+    yield from type_text(page)
+    yield from page.click(_SUBMIT)
+
+
+def type_text(page: Page) -> Actions:
     text = page.said('"(.*)"')
     if "upper case" in page.instruction:
         text = text.upper()
     elif "lower case" in page.instruction:
         text = text.lower()
-    yield from page.fill("#tt", text)
-    yield from page.click(_SUBMIT)
+    yield Type(text=text)
 
 
 def enter_password(page: Page) -> Actions:
@@ -148,10 +153,15 @@ def bounds(low: int, high: int) -> str:
 
 
 def radio_and_number(page: Page) -> Actions:
-    radio, number, box = page.told(f'Check the {ORDINAL} radio button and enter the number "(.*)" into the {ORDINAL}')
+    radio = page.said(f"Check the {ORDINAL} radio button")
     yield from page.click("#area input[type=radio]", nth=ordinal(radio) - 1, named=f"{radio} radio")
-    yield from page.fill("#area input[type=text]", number, nth=ordinal(box) - 1, named=f"{box} textbox")
+    yield from number_in_box(page)
     yield from page.click(_SUBMIT)
+
+
+def number_in_box(page: Page) -> Actions:
+    number, box = page.told(f'enter the number "(.*)" into the {ORDINAL}')
+    yield from page.fill("#area input[type=text]", number, nth=ordinal(box) - 1, named=f"{box} textbox")
 
 
 def movie_search(page: Page) -> Actions:
@@ -166,20 +176,21 @@ def movie_search(page: Page) -> Actions:
 
 def search_engine(page: Page) -> Actions:
     query, position = page.told(f'enter "(.*)" and press .* the {ORDINAL} search result')
-    where, results, on_page = place_of_result(position)
     yield from page.fill("#search-text", query)
     yield from page.click("#search")
-    if results:
-        page.think(where)
-        yield from page.click("#pagination a", str(results + 1), named=str(results + 1))
-    page.think(where)
-    yield from page.click(".search-title", nth=on_page, named=where.split(", ")[1])
+    before, on_page = divmod(ordinal(position) - 1, 3)
+    if before:
+        page.think(place_of_result(position, turned=False))
+        yield from page.click("#pagination a", str(before + 1), named=str(before + 1))
+    page.think(place_of_result(position, turned=True))
+    yield from page.click(".search-title", nth=on_page, named=f"number {on_page + 1}")
 
 
-def place_of_result(position: str) -> tuple[str, int, int]:
-    """What is thought of the 5th result, its page and its place there, both from 0."""
-    results, on_page = divmod(ordinal(position) - 1, 3)
-    return f"{position}: page {results + 1}, number {on_page + 1}", results, on_page
+def place_of_result(position: str, *, turned: bool) -> str:
+    """What is thought of the 5th result: its page and its place there, and which of them is next; turned: the page has been turned to."""
+    before, on_page = divmod(ordinal(position) - 1, 3)
+    places = f"page {before + 1}", f"number {on_page + 1}"
+    return f"{position}: {', '.join(places)} {chosen(places[turned or not before])}"
 
 
 def terminal(page: Page) -> Actions:
@@ -255,7 +266,8 @@ def turn(page: Page) -> Actions:
 
 def month_beside(month: int, away: int, date: str) -> str:
     """What is thought of a month that is so many before (negative) or behind that of a date, month first."""
-    return f"{month:02d} {compared(away, 0, date.split('/')[0])}"
+    wanted, day, _ = date.split("/")
+    return f"{month:02d} {compared(away, 0, wanted)} {chosen('back' if away > 0 else 'on' if away else str(int(day)))}"
 
 
 def pick_date(page: Page, date: str) -> Actions:
@@ -269,8 +281,9 @@ def pick_date(page: Page, date: str) -> Actions:
         page.think(page.seen(".ui-datepicker-month"), month_beside(drawn % 12 + 1, -away, date))
         if not away:
             break
-        yield from page.click(".ui-datepicker-next" if away > 0 else ".ui-datepicker-prev", named=date.split("/")[0])
-    yield from page.click(".ui-datepicker-calendar td a", str(day))
+        way, named = ("next", "on") if away > 0 else ("prev", "back")
+        yield from page.click(f".ui-datepicker-{way}", named=named)
+    yield from page.click(".ui-datepicker-calendar td a", str(day), named=str(day))
 
 
 def choose_date(page: Page) -> Actions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.page import Actions, Page, Script, middle
+from evals.oracles.page import Actions, Page, Script, chosen, middle
 from tools.computer import Scroll
 
 _SUBMIT = "#subbtn"
@@ -62,17 +62,17 @@ def order_food(page: Page) -> Actions:
     yield from page.click("#submit-order button")
 
 
-def same(it_is: bool) -> str:
-    """What is thought of a name beside the one that is asked for."""
-    return "yes" if it_is else "no"
+def same(it_is: bool, then: str) -> str:
+    """What is thought of a name beside the one that is asked for. then: what is done when it is that."""
+    return f"yes {chosen(then)}" if it_is else f"no {chosen('next')}"
 
 
 def phone_book(page: Page) -> Actions:
     name, what = page.told("Find (.*) in the contact book and click on their (phone|email|address)")
     while page.texts("#contact .name")[0] != name:
-        page.think(page.seen("#contact .name"), same(False))
-        yield from page.click("#pagination a", ">", named=name)
-    page.think(page.seen("#contact .name"), same(True))
+        page.think(page.seen("#contact .name"), same(False, what))
+        yield from page.click("#pagination a", ">", named="next")
+    page.think(page.seen("#contact .name"), same(True, what))
     yield from page.click(f"#contact a.{what}", named=what)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from evals.oracles import clicks, drags, forms, lists
-from evals.oracles.page import Others, Page, Script
+from evals.oracles.page import ORDINAL, Others, Page, Script
 
 _NAMES = "ui_utils.PEOPLE_NAMES"
 
@@ -39,8 +39,15 @@ def generate(kind: str) -> str:
     return f"Generate {kind}, then press submit."
 
 
-def contact(rng: random.Random, name: str) -> str:
-    return f"Find {name} in the contact book and click on their {rng.choice(('phone number', 'email', 'address'))}."
+CONTACTS = "phone number", "email", "address"
+
+
+def contact(name: str, what: str) -> str:
+    return f"Find {name} in the contact book and click on their {what}."
+
+
+def resize(side: str, way: str) -> str:
+    return f"Resize the textarea so that the {side} is {way} than its initial size then press Submit."
 
 
 def _links(script: Script, elsewhere: bool, page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
@@ -90,7 +97,7 @@ def _spun(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
 def _contacts(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     here = page.texts("#contact .name")[0]
     for name in (here, str(rng.choice(page.js(_NAMES)))):
-        yield contact(rng, name), lists.phone_book
+        yield contact(name, rng.choice(CONTACTS)), lists.phone_book
 
 
 def _tickets(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
@@ -151,11 +158,53 @@ def _slices(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
         yield _quoting(page, label), clicks.slice_of_pie
 
 
+def _widgets(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
+    asked = page.said('"(.*)"')
+    for kind in sorted({*page.js("all('#area [data-type]').map(e => e.dataset.type)")} - {asked}):
+        yield _quoting(page, kind), clicks.widget
+
+
 def _keys(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     """Once the field has the keyboard, and nothing in it."""
     if page.js("document.activeElement.id === 'tt' && !document.activeElement.value"):
         for key in _some(rng, page.texts("#tab td:first-child"), 2):
             yield f"Enter the value of {key} into the text field and press Submit.", partial(forms.value_of, key=key)
+
+
+def _ordinals(page: Page, before: str, script: Script) -> Iterator[tuple[str, Script]]:
+    """The others of three instead of the one that is said behind some words."""
+    told = (re.sub(f"(?<={before} ){ORDINAL}", _nth(place), page.instruction) for place in range(3))
+    yield from ((instruction, script) for instruction in told if instruction != page.instruction)
+
+
+def _paragraphs(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
+    """As long as none is highlighted."""
+    if not page.js("String(getSelection())"):
+        yield from _ordinals(page, "text in the", drags.highlight_paragraph)
+
+
+def _sizes(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
+    """Before it was resized."""
+    if not page.js("$('#tt').resizable('instance').originalSize"):
+        for side, way in rng.sample([(side, way) for side in ("width", "height") for way in ("larger", "smaller")], 3):
+            yield resize(side, way), drags.resize_textarea
+
+
+def _boxes(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
+    """Which radio button, or, once one is chosen, into which of the boxes, none of which has been clicked."""
+    if not page.has("#area input[type=radio]:checked"):
+        yield from _ordinals(page, "Check the", forms.radio_and_number)
+    elif not page.has("#area input[type=text]:focus"):
+        yield from _ordinals(page, "into the", forms.number_in_box)
+
+
+def _cases(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
+    """Once the field has the keyboard, and nothing in it."""
+    if page.js("document.activeElement.id === 'tt' && !document.activeElement.value"):
+        for case in ("upper", "lower", rng.choice(("upper", "lower"))):
+            name = str(rng.choice(page.js(_NAMES)))
+            shown = rng.choice((name.upper(), name.lower()))
+            yield f'Type "{shown}" in all {case} case letters in the text input and press Submit.', forms.type_text
 
 
 def _heights(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
@@ -174,14 +223,19 @@ OTHERS: dict[str, Others] = {
     "click-shape": partial(_shapes, "Click on a ", "", clicks.click_shape),
     **dict.fromkeys((f"click-tab-2{more}" for more in ("", "-easy", "-hard")), partial(_links, clicks.tab_link, True)),
     "click-tab-2-medium": partial(_links, clicks.tab_link, False),
+    "click-widget": _widgets,
     "count-shape": partial(_shapes, "How many ", "s are there?", clicks.count_shape),
     "drag-items": _places,
     **dict.fromkeys((f"email-inbox{more}" for more in ("", "-delete", "-important", "-reply", "-star-reply")), _mails),
     **dict.fromkeys((f"email-inbox-{more}" for more in ("forward-nl", "forward-nl-turk", "nl-turk")), _senders),
+    "enter-text-2": _cases,
+    "form-sequence-2": _boxes,
     "form-sequence-3": _heights,
     "generate-number": _numbers,
+    "highlight-text-2": _paragraphs,
     "phone-book": _contacts,
     "read-table": _keys,
+    "resize-textarea": _sizes,
     "social-media": _posts,
     "use-spinner": _spun,
 }
