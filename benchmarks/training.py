@@ -1,9 +1,9 @@
 """How well a training uses the machine: `python -m benchmarks.training DATA… [--from CHECKPOINT] [--steps N] [--json]`.
 
-Training steps as `glimpse train` takes them, on recorded demonstrations. What their matrix products and attention come to in FLOPs is
-counted by torch (torch.utils.flop_counter; of attention's backward what it must compute, the scores it computes again included) over the
-median time of a step, reading the pictures and the optimiser included; beside it, in the same run, the best float32 product at shapes of
-that training. Times are of this machine: compare within one run.
+Training steps as `glimpse train` takes them, on recorded demonstrations, with torch.compile where there is a C++ compiler. What their
+matrix products and attention come to in FLOPs is counted by torch on such steps without it (torch.utils.flop_counter; of attention's
+backward what it must compute, the scores it computes again included) over the median time of a step, reading the pictures and the optimiser
+included; beside it, in the same run, the best float32 product at shapes of that training. Times are of this machine: compare within a run.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.limit import product_rates
 from evals.training_data import examples, split
 from model import embedded_path
+from model.batched import can_compile
 from model.trainer import TrainConfig, Trainer
 
 FORMULAS: Any = flop_counter
@@ -59,7 +60,16 @@ def peak(trainer: Trainer) -> dict[str, float]:
     return dict(product_rates(shapes))
 
 
-def measure(trainer: Trainer, steps: int) -> dict[str, Any]:
+def flops_of_a_step(trainer: Trainer) -> float:
+    """Steps are of one shape. trainer: one that compiles nothing, for torch counts what it runs itself."""
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+        for _ in range(WARM_UP):
+            trainer.train_step()
+    return counter.get_total_flops() / WARM_UP
+
+
+def measure(trainer: Trainer, flops: float, steps: int) -> dict[str, Any]:
+    """flops: of a step."""
     for _ in range(WARM_UP):
         trainer.train_step()
     times = []
@@ -67,11 +77,7 @@ def measure(trainer: Trainer, steps: int) -> dict[str, Any]:
         began = time.perf_counter()
         trainer.train_step()
         times.append(time.perf_counter() - began)
-    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
-        for _ in range(WARM_UP):
-            trainer.train_step()
-    seconds, flops = statistics.median(times), counter.get_total_flops() / WARM_UP
-    rates = peak(trainer)
+    seconds, rates = statistics.median(times), peak(trainer)
     return {
         "seconds_step": seconds,
         "samples_per_second": trainer.config.batch / seconds,
@@ -90,7 +96,9 @@ def main(
     steps: Annotated[int, typer.Option(min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    found = measure(Trainer.begin(split(list(examples(*data))), TrainConfig(), start or embedded_path()), steps)
+    shown, checkpoint = split(list(examples(*data))), start or embedded_path()
+    flops = flops_of_a_step(Trainer.begin(shown, TrainConfig(), checkpoint))
+    found = measure(Trainer.begin(shown, TrainConfig(compiled=can_compile()), checkpoint), flops, steps)
     if as_json:
         print(json.dumps(found))
         return

@@ -32,12 +32,14 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_thought_of_made_up_sights_is_so(seed: int) -> None:
     question = drill(random.Random(seed))
     asked, thought, reply = question.text.split("\n")[0], question.thought.removeprefix("# ").rstrip("\n"), question.reply
-    if found := re.fullmatch(r"(\w+) (\d\d) (over|under|is) (\d\d)", thought):
+    if found := re.fullmatch(r"(\w+) (\d\d) (over|under|is) (\d\d) so (\w+)", thought):
+        month, day = map(int, asked.split()[1].split("/")[:2])
         assert datetime.strptime(found[1], "%B").month == int(found[2])
-        assert f"Select {found[4]}/" in asked
-    if found := re.search(r"(-?\d+) (over|under|is) (-?\d+)$", thought):
+        assert month == int(found[4])
+        assert found[5] == {"over": "back", "under": "on", "is": str(day)}[found[3]]
+    if found := re.search(r"(-?\d+) (over|under|is) (-?\d+)( so \w+)?$", thought):
         assert found[2] == ("over" if int(found[1]) > int(found[3]) else "under" if int(found[1]) < int(found[3]) else "is")
-    if found := re.fullmatch(r"(-?\d+) (odd|even)", thought):
+    if found := re.match(r"(-?\d+) (odd|even)", thought):
         assert int(found[1]) % 2 == ("even", "odd").index(found[2])
     typed = re.search(r"type\(content='(-?\d+)", reply)
     if found := re.fullmatch(r"(\d+) ([-+x])(?: (\d+) =| (\d+))", thought):
@@ -50,8 +52,32 @@ def test_what_is_thought_of_made_up_sights_is_so(seed: int) -> None:
         assert parts
         a, b = int(parts[1]), int(parts[3])
         assert a + (b if parts[2] == "+" else -b) == int(found[2])
-    if found := re.fullmatch(r"(\w+) (yes|no)", thought):
-        assert (f"Find {found[1]} in" in asked) == (found[2] == "yes")
+    if found := re.fullmatch(r"(\w+) (yes|no) so (\w+)", thought):
+        assert (f"Find {found[1]} in" in asked) == (found[2] == "yes") == (f"on their {found[3]}" in asked)
+
+
+@given(SEEDS)
+def test_a_thought_of_a_made_up_sight_ends_in_what_is_to_be_done(seed: int) -> None:
+    question = drill(random.Random(seed))
+    asked, *history = question.text.split("\n")
+    thought, then = question.thought.removeprefix("# ").rstrip("\n"), question.thought.rstrip("\n").split(" so ")[-1]
+    if found := re.fullmatch(r"Generate an? (odd|even)? ?number ?(?:(less|greater) than (\d+))?, then press submit.", asked):
+        number, fits = re.match(r"\d+", thought), False
+        if number and found[3]:
+            fits = int(number[0]) < int(found[3]) if found[2] == "less" else int(number[0]) > int(found[3])
+        elif number:
+            fits = int(number[0]) % 2 == (found[1] == "odd")
+        assert then == ("submit" if fits else "generate")
+    if found := re.match(r"(\d)\w\w: page (\d), number (\d)", thought):
+        assert int(found[1]) == (int(found[2]) - 1) * 3 + int(found[3])
+        turned = found[2] == "1" or any("so page" in line for line in history)
+        assert then == (f"number {found[3]}" if turned else f"page {found[2]}")
+    if asked.startswith("Find and pick"):
+        numbers = [int(line.split()[1]) for line in [*history, question.thought] if line.startswith("# ")]
+        best = ("left", "middle", "right")[numbers.index(max(numbers))]
+        assert then == ("middle", "right", "submit" if best == "right" else best)[len(numbers) - 1]
+    if found := re.match(r"Resize the textarea so that the (width|height) is (larger|smaller)", asked):
+        assert then == {"width": ("left", "right"), "height": ("up", "down")}[found[1]][found[2] == "larger"]
 
 
 @given(seed=SEEDS)
