@@ -28,7 +28,8 @@ from model.trainer import TrainConfig, Trainer
 
 FORMULAS: Any = flop_counter
 """torch leaves these unannotated; they take shapes."""
-WARM_UP = 3
+WARM_UP, COUNTED = 3, 3
+"""Steps before those that are timed, and steps whose FLOPs are counted."""
 
 
 def _forward(query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
@@ -63,9 +64,9 @@ def peak(trainer: Trainer) -> dict[str, float]:
 def flops_of_a_step(trainer: Trainer) -> float:
     """Steps are of one shape. trainer: one that compiles nothing, for torch counts what it runs itself."""
     with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
-        for _ in range(WARM_UP):
+        for _ in range(COUNTED):
             trainer.train_step()
-    return counter.get_total_flops() / WARM_UP
+    return int(counter.get_total_flops()) / COUNTED
 
 
 def measure(trainer: Trainer, flops: float, steps: int) -> dict[str, Any]:

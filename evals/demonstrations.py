@@ -29,7 +29,7 @@ from model.base import Model
 
 TEST_SEEDS = 10_000
 """Seeds below this one are for testing: nothing is ever recorded from them, nothing trained on."""
-DATASET, LABELS, WORDS = "dataset.json", "labels.json", "words"
+DATASET, LABELS, WORD_PAGES = "dataset.json", "labels.json", "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def record_all(
     Raises EvalError as `record` does, ModelError when the student cannot be loaded.
     """
     _refuse_test_seeds(seeds)
-    if name == WORDS and strays.student:
+    if name == WORD_PAGES and strays.student:
         raise EvalError("There is nothing to do on pages of words, so no student can begin them: leave --student out.")
     shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
     out.mkdir(parents=True, exist_ok=True)
@@ -76,8 +76,8 @@ def _refuse_test_seeds(seeds: Sequence[int | None]) -> None:
 
 
 def _share(name: str, out: Path, tasks: Sequence[str], seeds: Sequence[int], strays: Strays, tell: Callable[[str], None] | None) -> int:
-    if name == WORDS:
-        return record_pages(seeds, out / WORDS)
+    if name == WORD_PAGES:
+        return record_pages(seeds, out / WORD_PAGES)
     options: dict[str, Any] = (
         {"tasks": tasks or tuple(ORACLES), "reload": False} if name == "miniwob" else {"tasks": tasks} if tasks else {}
     )

@@ -38,7 +38,7 @@ THINGS = r"""
 """
 """A function of an element and a rectangle (CSS pixels of the viewport): the things in it that can be seen whole, in reading order, as
 [what it is, [left, top, right, bottom]]: its size and colour, of a control none, and every name that it has."""
-_ORDINALS = "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th"
+ORDINALS = "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th"
 
 
 def control(kind: str) -> str:
@@ -94,14 +94,11 @@ def _boxes(rng: random.Random) -> str:
     return "".join(f"<div style='{look};background:{color}' {thing}></div>" for color, thing in things)
 
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
-
-
 def _calendar(rng: random.Random) -> str:
     """A month, its days named by number and by date; and the ways to the months beside it."""
     year, month = rng.randint(1990, 2035), rng.randint(1, 12)
     weekday, length = calendar.monthrange(year, month)
-    sunday_first, name = (weekday + 1) % 7, _MONTHS[month - 1]
+    sunday_first, name = (weekday + 1) % 7, calendar.month_name[month]
     cell = f"border:{rng.choice(('1px solid #c5c5c5', '1px solid #888', '0'))};background:{rng.choice(('#f6f6f6', '#fff', '#eef'))};"
     cell += f"text-align:{rng.choice(('right', 'right', 'center'))};height:{rng.randint(12, 18)}px;min-width:{rng.randint(12, 18)}px"
     days = ["<td></td>"] * sunday_first
@@ -142,7 +139,7 @@ def things_asked(rng: random.Random, things: Sequence[Any], size: tuple[int, int
         if color and rng.random() < 0.6:
             alike, told = [thing for thing in alike if thing[0][1] == color], [*told, rng.choice(COLORS[color])]
         if not color and len(alike) > 1 and rng.random() < 0.7:
-            nth = rng.randrange(min(len(alike), len(_ORDINALS)))
-            told = [_ORDINALS[nth]]
+            nth = rng.randrange(min(len(alike), len(ORDINALS)))
+            told = [ORDINALS[nth]]
         box, asked = alike[nth][1], " ".join((*told, name))
         yield Question(find_text(asked), ACTIONS.render(centre(box, size)), (tuple(box),), "drawn", sought=asked)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from agent.prompts.compact import compact_reply, compact_text
+from evals.drawings import ORDINALS
 from evals.instructions import copying, somewhere
 from evals.oracles.clicks import card, judged
 from evals.oracles.drags import resizing
@@ -61,7 +62,7 @@ def _spinner(rng: random.Random) -> Question:
 
 def _generated(rng: random.Random) -> Question:
     limit, kind = rng.randint(0, 9), rng.choice(("odd", "even", "less", "greater"))
-    shown = str(_near(rng, limit, 0, 9)) if rng.random() < 0.9 else "-"
+    shown = str(_near(rng, limit, 0, 10)) if rng.random() < 0.9 else "-"
     task = generate(f"a number {kind} than {limit}" if kind in ("less", "greater") else f"an {kind} number")
     return _question(task, [somewhere(rng)], shown, judged(task, shown)[0])
 
@@ -111,7 +112,7 @@ def _guess(rng: random.Random) -> Question:
 
 def _tickets(rng: random.Random) -> Question:
     best = rng.choice(TICKETS)
-    values = rng.sample(range(100, 2000) if "cost" in best else range(60, 1440), 4)
+    values = rng.sample(range(50, 2000) if "cost" in best else range(60, 1440), 4)
     shown = [f"${value}" if "cost" in best else f"{value // 60}h {value % 60}m" for value in values]
     extreme = (min if best.startswith(("cheapest", "shortest")) else max)(values)
     return _question(buy(best), [], " ".join(shown), chosen(shown[values.index(extreme)]))
@@ -142,7 +143,7 @@ def _resized(rng: random.Random) -> Question:
 
 def _result(rng: random.Random) -> Question:
     position, name = rng.randint(1, 9), word(rng, training_word).capitalize()
-    told = f"{position}{({1: 'st', 2: 'nd', 3: 'rd'}).get(position, 'th')}"
+    told = ORDINALS[position - 1]
     history = [somewhere(rng), ACTIONS.render(Type(text=name)), somewhere(rng)]
     if turned := position > 3 and rng.random() < 0.5:
         history.append(compact_reply(place_of_result(told, turned=False), somewhere(rng)))
@@ -152,6 +153,6 @@ def _result(rng: random.Random) -> Question:
 
 _DRILLS: tuple[Callable[[random.Random], Question], ...] = (
     _month, _month, _spinner, _spinner, _generated, _generated, _odd, _sum, _equation, _blocks, _guess, _tickets, _contact, _cards, _result,
-    _resized, *[copying] * 5,
+    _resized, *[copying] * 8,
 )  # fmt: skip
 """Some come up more often, as more of the tasks need them; copying what an instruction names, the most."""

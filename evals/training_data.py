@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +15,12 @@ from agent.prompts.base import make_prompt
 from agent.prompts.compact import CompactPrompt, compact_reply, compact_text, find_text
 from agent.trajectory import Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
-from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORDS
+from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORD_PAGES
 from evals.drawings import things_asked
 from evals.drills import drill
 from evals.episode import read_episode
 from evals.folder import EPISODES, RESULT, RUN
-from evals.instructions import clicking, copying
+from evals.instructions import clicking
 from evals.oracles.page import TOP
 from evals.pages import SCALE
 from evals.screen_words import centre, finds, letters, miss, named, readings, standing
@@ -37,15 +38,16 @@ RECORDED = 3.0
 """How much more than a reading or a made-up instruction a recorded action counts: one question of about eight, and what all is for."""
 BAR = TOP * SCALE
 """Pixels at the top of a MiniWoB++ screenshot, where the instruction stands: it means its words where they stand below."""
-DRILLS, DRILLS_ON_PAGES = 1, 3
-"""Made-up sights to be thought of, for each example of a task and for each page of words: no screen has a part in them, any will do."""
-COPIES = 0.4
-"""The share of examples with something to copy from an instruction: what is typed in most tasks, and learned from these soonest."""
+DRILLS, DRILLS_ON_PAGES = 2, 3
+"""Made-up sights and texts, for each example of a task and for each page of words: no screen has a part in them, any will do."""
 
 
-def about(folders: Sequence[Path]) -> dict[str, Any]:
-    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to."""
+def about(folders: Sequence[Path], start: Path | None = None) -> dict[str, Any]:
+    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to, which is the one that
+    the checkpoint it began with had, where no folder says it."""
     recorded: dict[str, Any] = next((json.loads((f / DATASET).read_text()) for f in folders if (f / DATASET).exists()), {})
+    if not recorded and start is not None and (config := start / "config.json").exists():
+        recorded = json.loads(config.read_text()).get("glimpse", {})
     return {"prompt": CompactPrompt.name, **{key: recorded[key] for key in ("viewport", "region", "scale") if key in recorded}}
 
 
@@ -74,19 +76,19 @@ def examples(*folders: Path) -> Iterator[Example]:
     """An example for each step of the trajectories in some folders, and for each page of words.
 
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
-    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and COPIES of
-    them have something to copy from a made-up instruction; others name what is to be clicked.
+    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and has DRILLS
+    or DRILLS_ON_PAGES; made-up instructions name what is to be clicked.
     Raises EvalError when a folder holds none, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
     for example in (example for folder in folders for example in _recorded(folder)):
         here = {bare(word.text) for word in example.words}
-        absent = [word for word in rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 12)) if word not in here]
+        some = rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 12))
+        absent = [word for word in some if word.lower() not in {one.lower() for one in here}]
         elsewhere = [*elsewhere, *sorted(word for word in here if len(word) > 1 and not held_out(word))][-400:]
         negative = (Question(find_text(shown), ACTIONS.render(Done()), (), "absent", sought=shown) for shown in absent if here)
-        copy = (copying(rng),) if rng.random() < COPIES else ()
         drills = (drill(rng) for _ in range(DRILLS if example.task else DRILLS_ON_PAGES))
-        questions = (*example.questions[:1], *drills, *example.questions[1:], *copy)
+        questions = (*example.questions[:1], *drills, *example.questions[1:])
         yield replace(example, questions=questions, readings=(*example.readings, *negative))
 
 
@@ -96,7 +98,7 @@ def _recorded(data: Path) -> Iterator[Example]:
         for example in _of_trajectory(folder):
             found = True
             yield example
-    for file in sorted(data.glob(f"**/{WORDS}/{PAGES}")):
+    for file in sorted(data.glob(f"**/{WORD_PAGES}/{PAGES}")):
         for line in file.read_text().splitlines():
             page = json.loads(line)
             found = True
@@ -137,7 +139,8 @@ def split(found: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     are asked for in what is held out alone."""
     train, held = list[Example](), list[Example]()
     for example in found:
-        seed = example.image.stem if example.image.parent.name == WORDS else example.image.parent.name
+        name = example.image.stem if example.image.parent.name == WORD_PAGES else example.image.parent.name
+        seed = re.sub(r".*-(\d+)(-r\d+)?$", r"\1", name)  # an episode of a benchmark's run is called by its task, too
         if zlib.crc32(seed.encode()) % 20 == 0:
             held.append(example)
         else:
@@ -247,9 +250,11 @@ def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:
     """
     found = False
     for folder in (place for data in folders for place in _trajectories(data)):
-        _, trajectory, labels = _taught(folder) or ("", None, [])
-        for step, label in zip(trajectory.steps if trajectory else (), labels, strict=False):
-            if label is not None and step.action is not None and trajectory is not None:
+        if (taught := _taught(folder)) is None:
+            continue
+        _, trajectory, labels = taught
+        for step, label in zip(trajectory.steps, labels, strict=False):
+            if label is not None and step.action is not None:
                 prompt = make_prompt(protocol, "desktop" if step.seen.url is None else "browser")
                 found, config = True, prompt.generation()
                 thought = f"<think>{step.completion.reasoning}</think>\n" if config.thinking else ""

@@ -7,20 +7,20 @@ times the supervision for a little more compute.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from model.base import GenerationConfig, Message, ModelError
-from model.examples import Example, Question
-from model.labels import Rectangle, Word, allowed_thousandths, glyph_labels, half_cells, letter_labels, piece_letters, target_cells
+from model.examples import Example, Question, stretched
+from model.labels import CELL, Rectangle, allowed_thousandths, glyph_labels, half_cells, letter_labels, piece_letters, target_cells
 from model.layout import mrope_positions
 from model.small import coordinate_tokens
+from model.spelling import NUMBER, letter_cells, occurrences, spelled_by
 from model.tokens import IMAGE, USER, Tokens, assemble
 from model.vision import Preprocessor
 
@@ -98,7 +98,7 @@ class BatchBuilder:
         self._cache: dict[tuple[str, str], tuple[list[int], int, int]] = {}
 
     def build(self, examples: Sequence[Example], rng: random.Random) -> Batch:
-        """Raises ModelError when the screenshots differ in size."""
+        """Raises ModelError when the screenshots differ in size, once they are as the model takes them."""
         images = [Image.open(example.image).convert("RGB") for example in examples]
         grids = {self.preprocessor.grid(image)[1:] for image in images}
         if len(grids) > 1:
@@ -109,11 +109,14 @@ class BatchBuilder:
         prompt = assemble([Message("user", (images[0],))], GenerationConfig(), self.tokens, self.preprocessor.grid).ids
         image_id = self.tokens.control[IMAGE]
         head = prompt[: prompt.index(image_id) + grid[0] * grid[1] // 4 + 1]
+        width, height = grid[1] * CELL // 2, grid[0] * CELL // 2  # a screenshot is resized to whole cells, and so is what is known of it
+        fitting = zip(examples, images, strict=True)
+        examples = [one if i.size == (width, height) else stretched(one, width / i.width, height / i.height) for one, i in fitting]
         chains = [self._questions(example, rng) for example in examples]
         length = len(head) + max(self.room, *(sum(len(self._tokens(q)[0]) for q in chain) for chain in chains))
         batch = _blank(head, len(examples), -(-length // 16) * 16, grid, image_id)
         batch.patches = torch.stack([self.preprocessor.frame(image) for image in images])
-        batch.size = images[0].size
+        batch.size = width, height
         for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
             batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
             batch.glyphs += [(row, *label) for label in sorted(glyph_labels(example.words, grid[1], grid[0]))]
@@ -133,6 +136,8 @@ class BatchBuilder:
         """Tokens from behind the image to the stop token, and how many of them come before the reply, and before its call; just as
         `assemble` makes them."""
         key = question.text, question.reply
+        if len(self._cache) > _CACHED:
+            self._cache.clear()
         if key not in self._cache:
             message = Message("user", (_PLACEHOLDER, question.text))
             asked = assemble([message], GenerationConfig(), self.tokens, lambda _: (1, 2, 2)).ids
@@ -153,25 +158,13 @@ class BatchBuilder:
             at += len(tokens)
 
     def _label(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
+        self._label_history(batch, row, at, question, rng)
+        named = self._label_names(batch, row, at, question)
+        taken = self._label_sources(batch, row, at, question)
         tokens, asked, call = self._tokens(question)
         rows, columns = batch.grid[0] // 2, batch.grid[1] // 2
         left, typed = list(reversed(question.targets)), question.reply.removeprefix(question.thought).startswith(TYPED)
-        sources, before = self._sources(batch, question)
-        told, noted = before is not None, self._noted(batch, question)
-        batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
-        copied = {*(i for pair in before or () for i in pair), *(sources if told else ())}
-        batch.preceded += [(row, at + i) for i in sorted(copied) if i]
-        self._label_history(batch, row, at, question, rng)
-        named, spelled = self._named(question, question.sought, call)
-        named = [at + i for i in named]
-        if named:
-            batch.sought.append((row, at + call - 1, named, spelled))
         first, last = asked + self._given(question), len(tokens) - (question.reply == question.thought)
-        for i, places in sources.items():
-            keys = [at + place for place in places] if told else [batch.image_start + cell for cell in places]
-            batch.sources.append((row, at + i - 1, keys))
-        batch.sources += [(row, at + i - 1, [batch.image_start + cell for cell in cells]) for i, cells in noted.items()]
-        batch.sources += [(row, at + i - 1, [at + place for place in places]) for i, places in self._retold(question).items() if i >= first]
         if question.evidence:
             keys = [batch.image_start + cell for cell in target_cells(question.evidence, columns, rows)]
             batch.evidence += [(row, at + i - 1, keys) for i in range(asked, len(tokens)) if tokens[i - 1] not in self._x]
@@ -179,23 +172,48 @@ class BatchBuilder:
             batch.ends.append((row, at + call - 1, tokens[call]))
         for i in range(first, last):
             if left and tokens[i] in self._x:
-                target = left.pop()
+                first_point, target = len(left) == len(question.targets), left.pop()
                 x = allowed_thousandths(target[0], target[2], batch.size[0])
                 y = allowed_thousandths(target[1], target[3], batch.size[1])
-                tells = question.beside if question.beside and len(left) == len(question.targets) - 1 else target
+                tells = question.beside if question.beside and first_point else target
                 cells, y_cells = target_cells(target, columns, rows), target_cells(tells, columns, rows)
                 label = PointLabel(
                     row, at + i - 1, x, y, cells, y_cells, half_cells(tells, columns, rows), target, question.tag, question.weight
                 )
                 batch.points.append(label)
-                if named and len(left) == len(question.targets) - 1:
-                    batch.sought += [(row, at + i - 1 + axis, named, spelled) for axis in (0, 1)]
+                if named and first_point:
+                    batch.sought += [(row, at + i - 1 + axis, *named) for axis in (0, 1)]
                 batch.ids[row, at + i] = self.x_ids[rng.randint(*x)]
             elif not (question.targets and tokens[i] in self._y and tokens[i - 1] in self._x):
-                of_text = (batch.copied if told else batch.read) if i in sources else batch.read if i in noted else batch.text
                 chosen = i in (asked, call)
-                (batch.kinds if chosen else of_text if typed or i < call else batch.tokens).append((row, at + i - 1, tokens[i]))
+                of_text = taken.get(i, batch.text) if typed or i < call else batch.tokens
+                (batch.kinds if chosen else of_text).append((row, at + i - 1, tokens[i]))
                 batch.kind_weights += [question.weight] if chosen else []
+
+    def _label_names(self, batch: Batch, row: int, at: int, question: Question) -> tuple[list[int], set[int]] | None:
+        """The places in the batch of the words that name the target, and their letters."""
+        call = self._tokens(question)[2]
+        inside, spelled = self._named(question, question.sought, call)
+        if not inside:
+            return None
+        named = [at + i for i in inside], spelled
+        batch.sought.append((row, at + call - 1, *named))
+        return named
+
+    def _label_sources(self, batch: Batch, row: int, at: int, question: Question) -> dict[int, list[tuple[int, int, int]]]:
+        """Labels where each token of what is typed and thought can be taken from; gives, by its index, the labels it belongs to, for those
+        that are copied or read."""
+        asked = self._tokens(question)[1]
+        sources, before = self._sources(batch, question)
+        told, noted, retold = before is not None, self._noted(batch, question), self._retold(question)
+        batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
+        copied = {*(i for pair in before or () for i in pair), *(sources if told else ())}
+        batch.preceded += [(row, at + i) for i in sorted(copied) if i]
+        in_text = [(sources if told else {}), {i: places for i, places in retold.items() if i >= asked + self._given(question)}]
+        in_image = [({} if told else sources), noted]
+        for start, found in [*((at, one) for one in in_text), *((batch.image_start, one) for one in in_image)]:
+            batch.sources += [(row, at + i - 1, [start + place for place in places]) for i, places in found.items()]
+        return dict.fromkeys(noted, batch.read) | dict.fromkeys(sources, batch.copied if told else batch.read)
 
     def _label_history(self, batch: Batch, row: int, at: int, question: Question, rng: random.Random) -> None:
         tokens, asked, _ = self._tokens(question)
@@ -217,7 +235,7 @@ class BatchBuilder:
         letters they spell; none where they do not stand there."""
         pieces, token_at = self._pieces(question)
         text = "".join(pieces[:call])
-        places = _standing(words, text) if words else []
+        places = occurrences(words, text) if words else []
         place = (places[-1] if text.rstrip().endswith(words) else places[0]) if places else []
         inside = [i for i in sorted({token_at[at] for at in place}) if piece_letters(pieces[i])]
         return inside, {label for i in inside for label in piece_letters(pieces[i])}
@@ -229,23 +247,23 @@ class BatchBuilder:
         return pieces, [i for i, piece in enumerate(pieces) for _ in piece]
 
     def _sources(self, batch: Batch, question: Question) -> tuple[dict[int, list[int]], set[tuple[int, int]] | None]:
-        """Where each token of a typed text, by its index, can be taken from: the indices of the tokens before the call that spell it, every
+        """Where each token of a typed text, by its index, can be taken from: the indices of the tokens of the question that spell it, every
         time that all of the text stands there, and which of them follows which; else the cells of the image where its letters are, and
         None."""
-        tokens, _, call = self._tokens(question)
+        tokens, asked, call = self._tokens(question)
         if not question.reply.removeprefix(question.thought).startswith(_TYPE):
             return {}, None
         typed = tokens[call + 1 : -3]  # between the beginning of the call and its end in two signs, and the stop token
         letters = [len(self.tokens.decode([token])) for token in typed]
         (pieces, token_at), spelled = self._pieces(question), self.tokens.decode(typed)
-        text = "".join(pieces)
+        text = "".join(pieces[:asked])  # what is typed behind a thought follows from it, and is no copy
         if sum(letters) != len(spelled):  # a letter of several tokens
             return {}, None
-        if places := _standing(spelled, text) or ([] if question.read else _standing(spelled, text, loosely=True)):
-            return _spelled(places, letters, token_at, call + 1)
+        if places := occurrences(spelled, text) or ([] if question.read else occurrences(spelled, text, loosely=True)):
+            return spelled_by(places, letters, token_at, call + 1)
         if question.read is None:
             return {}, None
-        return _read(((0, question.read),), letters, call + 1, batch.grid), None
+        return letter_cells(((0, question.read),), letters, call + 1, batch.grid), None
 
     def _given(self, question: Question) -> int:
         """How many tokens the letters are that are given of a reply."""
@@ -256,64 +274,27 @@ class BatchBuilder:
     def _noted(self, batch: Batch, question: Question) -> dict[int, list[int]]:
         """The cells of the image where the letters of each token of a thought are, by its index, of those that are read off the screen."""
         tokens, asked, call = self._tokens(question)
-        return _read(question.noted, [len(self.tokens.decode([token])) for token in tokens[asked:call]], asked, batch.grid)
+        return letter_cells(question.noted, [len(self.tokens.decode([token])) for token in tokens[asked:call]], asked, batch.grid)
 
     def _retold(self, question: Question) -> dict[int, list[int]]:
-        """Where each token of the numbers of a thought, by its index, stands before it, for those that are not read off the screen."""
+        """Where each token of the numbers of a thought, by its index, stands before it, for those that are not read off the screen and do
+        not follow at once on what was: such a one is worked out from it, as the 12 of "December 12" is."""
         asked, found = self._tokens(question)[1], dict[int, list[int]]()
         pieces, token_at = self._pieces(question)
         text = "".join(pieces[:asked])
-        for number in _NUMBER.finditer("".join(pieces[asked:])):
-            if not any(begin <= number.start() < begin + len(word.text) for begin, word in question.noted):
+        read = [(begin, begin + len(word.text)) for begin, word in question.noted] + [(0, question.given)] * bool(question.given)
+        for number in NUMBER.finditer("".join(pieces[asked:])):
+            if not any(begin <= number.start() <= end + 1 for begin, end in read):
                 inside = sorted({token_at[len(text) + letter] for letter in range(*number.span())})
-                places = _standing(number[0], "".join(pieces[: inside[0]]))
+                places = occurrences(number[0], "".join(pieces[: inside[0]]))
                 lengths = [len(pieces[i]) for i in inside]
                 if places and sum(lengths) == len(number[0]):
-                    found |= _spelled(places, lengths, token_at, inside[0])[0]
+                    found |= spelled_by(places, lengths, token_at, inside[0])[0]
         return found
 
 
-_NUMBER = re.compile(r"-?\d+")
-
-
-def _standing(words: str, text: str, *, loosely: bool = False) -> list[list[int]]:
-    """Where the letters and signs of words are in a text, each time that they all stand there; loosely: in capitals or not, and with up to
-    two signs between one and the next, as the digits of a date have them."""
-    between, flags = (r"\W{0,2}", re.IGNORECASE) if loosely else ("", re.NOFLAG)
-    every = between.join(f"({re.escape(letter)})" for letter in words)
-    return [[found.start(i + 1) for i in range(len(words))] for found in re.finditer(rf"(?<!\w){every}(?!\w)", text, flags)]
-
-
-def _read(words: Sequence[tuple[int, Word]], lengths: Sequence[int], first: int, grid: tuple[int, int]) -> dict[int, list[int]]:
-    """Of the tokens of a text, of so many letters each, from the index `first` on: the cells of an image of `grid` patches where their
-    letters are, if they are of words on the screen, which begin with such a letter of the text."""
-    found, letter = dict[int, list[int]](), 0
-    for i, length in enumerate(lengths):
-        places = [(word.columns[at - begin], word.row) for begin, word in words for at in range(letter, letter + length)
-                  if 0 <= at - begin < len(word.columns)]  # fmt: skip
-        cells = {cell for x, y in places for cell in target_cells((x, y, x, y), grid[1] // 2, grid[0] // 2)}
-        if cells:
-            found[first + i] = sorted(cells)
-        letter += length
-    return found
-
-
-def _spelled(
-    places: Sequence[Sequence[int]], lengths: Sequence[int], token_at: Sequence[int], first: int
-) -> tuple[dict[int, list[int]], set[tuple[int, int]]]:
-    """Of typed tokens of so many letters, from the index `first` on: the tokens of a text that spell each, and which of these stands behind
-    which. places: of all the letters in the text. token_at: the token of every place."""
-    found: dict[int, set[int]] = {}
-    before: set[tuple[int, int]] = set()
-    starts = [0, *accumulate(lengths)]
-    for place in places:
-        for i, (start, end) in enumerate(pairwise(starts)):
-            keys = [token_at[at] for at in place[start:end]]
-            found.setdefault(first + i, set()).update(keys)
-            earlier = token_at[place[start - 1]] if start else keys[0] - 1
-            if 0 <= earlier < keys[0]:
-                before.add((keys[0], earlier))
-    return {i: sorted(keys) for i, keys in found.items()}, before
+_CACHED = 100_000
+"""So many tokenized questions are kept."""
 
 
 def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:

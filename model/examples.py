@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model.base import GenerationConfig, Message
@@ -61,6 +61,31 @@ class Example:
     readings: tuple[Question, ...] = ()
     words: tuple[Word, ...] = ()
     task: str = ""
+
+
+def stretched(example: Example, across: float, down: float) -> Example:
+    """The same for its screenshot made so many times as wide and as high."""
+
+    def box(one: Rectangle) -> Rectangle:
+        left, top, right, bottom = one
+        return left * across, top * down, right * across, bottom * down
+
+    def word(one: Word) -> Word:
+        return Word(one.text, tuple(column * across for column in one.columns), one.row * down)
+
+    def question(one: Question) -> Question:
+        return replace(
+            one,
+            targets=tuple(map(box, one.targets)),
+            read=one.read and word(one.read),
+            past=tuple(replace(touched, target=touched.target and box(touched.target)) for touched in one.past),
+            beside=one.beside and box(one.beside),
+            evidence=one.evidence and box(one.evidence),
+            noted=tuple((at, word(noted)) for at, noted in one.noted),
+        )
+
+    questions, readings = (tuple(map(question, some)) for some in (example.questions, example.readings))
+    return replace(example, questions=questions, readings=readings, words=tuple(map(word, example.words)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from model.small import PREPROCESSOR, SmallConfig, build_model, build_tokenizer,
 from model.tokens import Tokens
 from model.vision import Preprocessor
 
-STATE, LETTERS = "training.pt", "letters.safetensors"
+STATE, HEADS = "training.pt", "letters.safetensors"
 
 _INSIDE = re.compile(r"(layers|blocks)\..*(_proj|qkv|proj)(\.weight)?$|merger\..*proj.*weight$")
 """The matrices between a model's input and output, but for the routers."""
@@ -69,7 +69,7 @@ class TrainConfig:
 
 
 class Trainer:
-    """Everything a training run is: model, letter head, optimiser, clock."""
+    """Everything a training run is: model, reading heads, optimisers, clock."""
 
     def __init__(
         self,
@@ -79,8 +79,10 @@ class Trainer:
         tokenizer: PreTrainedTokenizerFast,
     ) -> None:
         """examples: to train on, and held out. model: in float32, on the CPU; trained in place. Raises ModelError when it has no tokens
-        for coordinates, and for a task wanted often of which there is no example."""
+        for coordinates, when there is nothing to train on, and for a task wanted often of which there is no example."""
         (self.examples, self.validation), self.config = examples, config
+        if not self.examples:
+            raise ModelError(f"All {len(self.validation)} examples are held out, so there is nothing to train on: record more runs.")
         self.rng = random.Random(config.seed)
         torch.manual_seed(config.seed)
         self.model, self.tokenizer = model, tokenizer
@@ -116,9 +118,9 @@ class Trainer:
             torch.manual_seed(config.seed)
             model = deepened(model, config.deepen)
         trainer = cls(examples, config, model, wrap_tokenizer(tokenizer))
-        if (folder / LETTERS).exists():
+        if (folder / HEADS).exists():
             heads = trainer.heads.state_dict()
-            for name, value in load_file(folder / LETTERS).items():
+            for name, value in load_file(folder / HEADS).items():
                 heads[name][: len(value)] = value  # a checkpoint may be older than one of the heads, or than their last labels
         return trainer
 
@@ -137,7 +139,9 @@ class Trainer:
 
     def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The vision tower's states before merging (B, patches, vision width), normed, and its features (B, cells, width)."""
-        vision = self._vision.setdefault(batch.grid, BatchedVision(self.model, batch.grid, self.config.compiled))
+        if batch.grid not in self._vision:
+            self._vision[batch.grid] = BatchedVision(self.model, batch.grid, self.config.compiled)
+        vision = self._vision[batch.grid]
         encoded = vision.encoded(batch.patches)
         return vision.normed(encoded), vision.merged(encoded)
 
@@ -207,13 +211,14 @@ class Trainer:
             named, there = glyphs_named(encoded, batch, self.heads.glyphs)
             hits["letters"], asked["letters"] = hits["letters"] + named, asked["letters"] + there
             hidden = self.forward(batch, features)[0]
-            x = self._best(hidden[rows, index], self.ids[0])
-            batch.ids[rows, index + 1] = torch.tensor(self.ids[0])[x]
-            y = self._best(self.forward(batch, features)[0][rows, index + 1], self.ids[1])
-            for point, px, py in zip(batch.points, x.tolist(), y.tolist(), strict=True):
-                left, top, right, bottom = point.target
-                hits[point.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
-                asked[point.tag] += 1
+            if batch.points:
+                x = self._best(hidden[rows, index], self.ids[0])
+                batch.ids[rows, index + 1] = torch.tensor(self.ids[0])[x]
+                y = self._best(self.forward(batch, features)[0][rows, index + 1], self.ids[1])
+                for point, px, py in zip(batch.points, x.tolist(), y.tolist(), strict=True):
+                    left, top, right, bottom = point.target
+                    hits[point.tag] += left <= px * batch.size[0] / 1000 <= right and top <= py * batch.size[1] / 1000 <= bottom
+                    asked[point.tag] += 1
             for name, labels in (
                 ("kinds", batch.kinds), ("ends", batch.ends), ("copied", batch.copied), ("read", batch.read), ("text", batch.text),
             ):  # fmt: skip
@@ -239,7 +244,7 @@ class Trainer:
         torch.save(state, out / f"{STATE}.part")
         (out / f"{STATE}.part").replace(out / STATE)
         save_checkpoint(self.model, self.tokenizer, str(out), {"point_smoothing": self.config.smoothing, **extra})
-        save_file({name: value.half() for name, value in self.heads.state_dict().items()}, out / LETTERS)
+        save_file({name: value.half() for name, value in self.heads.state_dict().items()}, out / HEADS)
 
     @classmethod
     def resume(cls, examples: tuple[Sequence[Example], Sequence[Example]], config: TrainConfig, out: Path) -> Self:

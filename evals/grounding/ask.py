@@ -11,21 +11,21 @@ from agent.prompts.compact import CompactPrompt, find_text
 from evals.base import EvalError
 from model.base import GenerationConfig, Message
 
-Question = Literal["grounding", "compact"]
+Protocol = Literal["grounding", "compact"]
 """grounding: a question for general checkpoints, in grounding.txt. compact: the embedded model's own protocol."""
 _TEXT = Path(__file__).with_name("grounding.txt")
 _REFUSAL = "If nothing on the screenshot fits, the point is [-1,-1]."
 
 
-def question(prompt: str | None) -> Question:
+def question(prompt: str | None) -> Protocol:
     """The question of that name; None is "grounding". Raises EvalError, listing those there are, when there is none."""
-    for name in get_args(Question):
+    for name in get_args(Protocol):
         if name == (prompt or "grounding"):
             return name  # type: ignore[no-any-return]  # get_args gives the literal's own values
-    raise EvalError(f"A grounding benchmark is not asked in the prompt {prompt!r}; there are: {', '.join(get_args(Question))}.")
+    raise EvalError(f"A grounding benchmark is not asked in the prompt {prompt!r}; there are: {', '.join(get_args(Protocol))}.")
 
 
-def messages(asked: Question, instruction: str, image: Image.Image, *, refuses: bool = False) -> list[Message]:
+def messages(asked: Protocol, instruction: str, image: Image.Image, *, refuses: bool = False) -> list[Message]:
     """The messages for one item. refuses: whether to say how to answer that nothing fits."""
     if asked == "compact":
         return [Message("user", (image, find_text(instruction)))]
@@ -38,6 +38,6 @@ def text(instruction: str, *, refuses: bool = False) -> str:
     return asked.replace("{refusal}", f" {_REFUSAL}" if refuses else "").replace("{instruction}", " ".join(instruction.split()))
 
 
-def generation(asked: Question) -> GenerationConfig:
+def generation(asked: Protocol) -> GenerationConfig:
     """Greedy; the compact protocol with its grammar."""
     return CompactPrompt().generation() if asked == "compact" else GenerationConfig(max_tokens=512)

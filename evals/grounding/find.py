@@ -21,7 +21,7 @@ from evals.grounding.answers import read_answer
 from evals.grounding.items import Item, Refusal, load_image
 from evals.grounding.scorer import Position
 from evals.pages import SCALE
-from model.base import Completion, GenerationConfig, Message, Model
+from model.base import Completion, GenerationConfig, Message, Model, ModelError
 from model.labels import CELL
 from tools import compact_actions
 from tools.base import ParseError, Thousandths
@@ -53,7 +53,11 @@ class Finder:
 
     def __init__(self, model: Model, own: dict[str, Any], scale: float = 1.0) -> None:
         """own: what the checkpoint says of its use (`evals.recipe.own`). scale: pixels of a screenshot for one CSS pixel, unless the
-        screenshot is just as large as a window: then it is one, and taken as it is."""
+        screenshot is just as large as a window: then it is one, and taken as it is. Raises ModelError when the checkpoint does not say
+        how large its screenshots are."""
+        if missing := [key for key in ("region", "scale") if key not in own]:
+            told = 'its config.json lacks "{}" under "glimpse", which training on a data set with a dataset.json writes'
+            raise ModelError(f"{model.name} does not say how large its screenshots are: {told.format(', '.join(missing))}.")
         self.name, self._model, self._scale, self._own_scale = model.name, model, scale, float(own["scale"])
         self._window = round(own["region"][0] * self._own_scale), round(own["region"][1] * self._own_scale)
 
@@ -106,7 +110,7 @@ def _agreed(found: Sequence[tuple[tuple[int, int], Completion]]) -> list[tuple[t
 
 def find(model: Model, words: str, image: Image.Image, own: dict[str, Any], scale: float = 1.0) -> Found | None:
     """Where words stand; None when the model says that they do not. own, scale: see `Finder`. Raises ModelError."""
-    asked: ask.Question = "compact" if own.get("prompt") == "compact" else "grounding"
+    asked: ask.Protocol = "compact" if own.get("prompt") == "compact" else "grounding"
     asking = Finder(model, own, scale) if asked == "compact" else model
     said = asking.generate(ask.messages(asked, words, image), replace(ask.generation(asked), logprobs=True))
     point = _point(said.content, image.size)

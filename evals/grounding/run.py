@@ -82,7 +82,7 @@ def evaluate(
     return 130 if found.stopped == BY_HAND else 0 if found.complete else 3
 
 
-def _about(benchmark: Grounding, model: Model | None, asked: ask.Question, responses: Path | None, coordinates: Unit) -> dict[str, Any]:
+def _about(benchmark: Grounding, model: Model | None, asked: ask.Protocol, responses: Path | None, coordinates: Unit) -> dict[str, Any]:
     config = ask.generation(asked)
     sampling = {"max_tokens": config.max_tokens, "temperature": config.temperature, "top_p": config.top_p, "seed": config.seed}
     by_model: dict[str, Any] = {"model": None if model is None else model.name, "prompt": None, "sampling": None}
@@ -121,7 +121,7 @@ def _begin(out: Path, about: Mapping[str, Any], resume: bool, judging: bool) -> 
             raise EvalError(f"{out} cannot be gone on with: its {name} is {before.get(name)!r}, not {about[name]!r}; name another --out.")
 
 
-def _infer(benchmark: Grounding, model: Model, asked: ask.Question, path: Path, workers: int) -> str:
+def _infer(benchmark: Grounding, model: Model, asked: ask.Protocol, path: Path, workers: int) -> str:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(benchmark.name, total=len(benchmark.items))

@@ -18,7 +18,7 @@ from environments.base import Box
 from evals.base import EvalError
 from evals.episode import Episode, Outcome
 from evals.grounding.answers import Unit, read_answer
-from evals.grounding.ask import Question, generation, messages
+from evals.grounding.ask import Protocol, generation, messages
 from evals.grounding.items import Grounding, ImageFault, Item, Polygon, Scoring, load_image, size_of
 from evals.grounding.responses import Response, answered_before, line
 from evals.grounding.scorer import Position, Unscorable, is_right
@@ -33,7 +33,7 @@ ERRORS_IN_A_ROW = 3
 def infer(
     benchmark: Grounding,
     model: Model,
-    asked: Question,
+    asked: Protocol,
     path: Path,
     *,
     workers: int = 1,

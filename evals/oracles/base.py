@@ -86,8 +86,9 @@ class Oracle:
         """full: whether the labels are to hold the words that are seen, and what else could have been asked for, which takes a while."""
         self.env, self.actions, self.labels = env, compact_actions(), list[Label]()
         self._page, self._rng, self._full, self._student = Page(env), random.Random(seed), full, student
-        stays = self._rng.random() >= stray
-        self._strays, self._plan = 0 if stays else self._rng.randint(1, STUDENT_STEPS) if student else 1, script(self._page)
+        self._strays, self._plan = 0, script(self._page)
+        if self._rng.random() < stray:
+            self._strays = self._rng.randint(1, STUDENT_STEPS) if student else 1
         self._due: Tool | None = None
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
@@ -137,8 +138,9 @@ class Oracle:
         done, due, target = self.actions.parse(said.content), self._due, self._page.target
         if isinstance(done, Click | Hover) and isinstance(due, Click | Hover) and target:
             return done.model_copy(update={"point": due.point}) == due and _holds(target, done.point)
-        if isinstance(done, Drag) and len(done.path) == 2 and target and (goal := self._page.goal):
-            return _holds(target, done.path[0]) and _holds(goal, done.path[1])
+        if isinstance(done, Drag) and isinstance(due, Drag) and len(done.path) == 2 and target and (goal := self._page.goal):
+            alike = done.model_copy(update={"path": due.path}) == due
+            return alike and _holds(target, done.path[0]) and _holds(goal, done.path[1])
         return done == due
 
     def _astray(self, messages: Sequence[Message], config: GenerationConfig) -> Completion | None:

@@ -7,10 +7,8 @@ import re
 from itertools import pairwise
 
 from environments.base import Point
-from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, chosen, compared, extreme, middle, ordinal, parity
+from evals.oracles.page import ORDINAL, SUBMIT, TOP, Actions, Page, Script, chosen, compared, extreme, middle, ordinal, parity
 from tools.computer import Click
-
-_SUBMIT = "#subbtn"
 
 
 def one(selector: str) -> Script:
@@ -38,7 +36,7 @@ def buy_ticket(page: Page) -> Actions:
 
 
 def button_sequence(page: Page) -> Actions:
-    yield from page.click("#subbtn")
+    yield from page.click(SUBMIT)
     yield from page.click("#subbtn2")
 
 
@@ -144,7 +142,7 @@ def checkboxes(page: Page) -> Actions:
     for name in page.said("Select (.*) and click Submit").split(", "):
         if name != "nothing":
             yield from page.click("label", name)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def similar_checkboxes(page: Page) -> Actions:
@@ -153,7 +151,7 @@ def similar_checkboxes(page: Page) -> Actions:
     for label in page.texts("label"):
         if any(label in group and group.intersection(words) for group in groups):
             yield from page.click("label", label)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def number_checkboxes(page: Page) -> Actions:
@@ -161,12 +159,12 @@ def number_checkboxes(page: Page) -> Actions:
     for i, ticked in enumerate(page.js("PATTERNS[given[0]].flat()", int(digit[1]))):
         if ticked:
             yield from page.click("#checkboxes input", nth=i, named=digit)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def collapsible(page: Page) -> Actions:
     yield from page.click("#area h3")
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def collapsible_link(page: Page) -> Actions:
@@ -224,7 +222,7 @@ def _name_icon(page: Page, icon: str | None, label: str, *then: str) -> None:
 
 def option(page: Page) -> Actions:
     yield from page.click("label", page.said("Select (.*) and click Submit"))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def pie(page: Page) -> Actions:
@@ -317,7 +315,7 @@ def _place(page: Page, x: float, y: float) -> Actions:
     """
     left, top, _, _ = page.box("#svg-grid")
     yield Click(point=page.at(x - left, y - top + TOP))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def circle_center(page: Page) -> Actions:
@@ -382,8 +380,8 @@ SCRIPTS: dict[str, Script] = {
     "click-tab-2-easy": tab_link,
     "click-tab-2-hard": tab_link,
     "click-tab-2-medium": tab_link,
-    "click-test": one("#subbtn"),
-    "click-test-2": one("#subbtn"),
+    "click-test": one(SUBMIT),
+    "click-test-2": one(SUBMIT),
     "click-test-transfer": quoted("#area button", r"Click button (\w+)"),
     "click-widget": widget,
     "count-shape": count_shape,

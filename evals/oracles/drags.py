@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 
-from evals.oracles.page import ORDINAL, TOP, Actions, Page, Script, chosen, middle, ordinal
+from evals.drawings import ORDINALS
+from evals.oracles.page import ORDINAL, SUBMIT, TOP, Actions, Page, Script, chosen, middle, ordinal
 from evals.pages import REGION
 from model.labels import Rectangle
 from tools.computer import Drag, Key, Type
 
-_SUBMIT = "#subbtn"
 _WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _TAGS = {"rectangles": "rect", "circles": "circle", "triangles": "polygon"}
 
@@ -20,14 +20,14 @@ def drag_box(page: Page) -> Actions:
     small, large, (x, y) = page.box("#draggableSmall"), page.box("#draggableLarge"), page.grasp()
     (sx, sy), (lx, ly) = middle(small), middle(large)
     yield page.drag((x, y), (x + lx - sx, y + ly - sy))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def drag_one_way(page: Page) -> Actions:
     yield from page.reach("#area svg [class^=black]")
     way = page.said("Drag the (?:circle|item) (.*) then")
     yield _drag_away(page, way, page.box("#area svg"), 12)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def _drag_away(page: Page, way: str, room: Rectangle, least: float) -> Drag:
@@ -55,7 +55,7 @@ def drag_shapes(page: Page) -> Actions:
     for i, tag, _ in _shapes(page):
         if tag == _TAGS[kind]:
             yield from _into(page, i, page.box("#shape-container"), kind)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def drag_shapes_apart(page: Page) -> Actions:
@@ -63,7 +63,7 @@ def drag_shapes_apart(page: Page) -> Actions:
     for i, tag, fill in _shapes(page):
         left = _TAGS.get(kind, kind) in (tag, fill)
         yield from _into(page, i, page.box("#area_svg #shape-container", nth=0 if left else 1), kind if left else "everything else")
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 # lists that are sorted by dragging
@@ -83,12 +83,17 @@ def drag_items(page: Page) -> Actions:
     name, goal = page.told(r"Drag (\S+) (.*)\.")
     names = page.texts("#sortable li")
     old = names.index(name)
-    places = {"to the top": 0, "to the bottom": len(names) - 1, "down by one position": old + 1, "up by one position": old - 1}
-    new = places[goal] if goal in places else int(goal.split()[2][:-2]) - 1
+    new = places(old, len(names))[goal]
     yield from page.reach("#sortable li", nth=old)
     (x, y), (left, _, right, _) = page.grasp(), page.box("#sortable li", nth=old)
     past = middle(page.box("#sortable li", nth=new))[1] + (6 if new > old else -6)
     yield page.drag((x, y), (x, past), start=(left, y - 4, right, y + 4), goal=(x - 40, past - 6, x + 40, past + 6), named=name)
+
+
+def places(at: int, count: int) -> dict[str, int]:
+    """How an instruction calls the places of a list of so many, seen from one of them."""
+    told = {"to the top": 0, "to the bottom": count - 1, "down by one position": at + 1, "up by one position": at - 1}
+    return told | {f"to the {ORDINALS[place]} position": place for place in range(count)}
 
 
 def drag_items_in_grid(page: Page) -> Actions:
@@ -106,7 +111,7 @@ def drag_sort_numbers(page: Page) -> Actions:
         least = numbers.index(min(numbers[place:]), place)
         if least != place:
             yield from _move(page, least, place)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 # sliders
@@ -130,20 +135,20 @@ def _slide(page: Page, slider: str, value: int) -> Actions:
 
 def one_slider(page: Page) -> Actions:
     yield from _slide(page, "#slider", int(page.said(r"Select (-?\d+) with the slider")))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def three_sliders(page: Page) -> Actions:
     for i, value in enumerate(page.told(r"\[(\d+),(\d+),(\d+)\]")):
         yield from _slide(page, f"#slider-{i + 1}", int(value))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def slider_and_checkbox(page: Page) -> Actions:
     value, box = page.told(r"Select (-?\d+) with the slider, click the " + ORDINAL)
     yield from _slide(page, "#slider", int(value))
     yield from page.click(f"#checkbox-{ordinal(box)}", named=f"{box} checkbox")
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 # text and lines
@@ -162,13 +167,13 @@ _WORD = """
 def highlight_text(page: Page) -> Actions:
     """Three clicks select a paragraph."""
     yield from page.click("#randomText", count=3)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def highlight_paragraph(page: Page) -> Actions:
     nth = page.said(ORDINAL)
     yield from page.click("#randomText p", nth=ordinal(nth) - 1, count=3, named=nth)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def text_editor(page: Page) -> Actions:
@@ -187,7 +192,7 @@ def text_editor(page: Page) -> Actions:
     else:
         yield from page.click(".ql-color .ql-picker-label")
         yield from page.click(f'.ql-color .ql-picker-item[data-value="{_QUILL[style]}"]')
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 _QUILL = {"red": "#e60000", "orange": "#ff9900", "yellow": "#ffff00", "green": "#008a00", "blue": "#0066cc", "purple": "#9933ff"}

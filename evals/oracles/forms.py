@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.page import ORDINAL, Actions, Page, Script, chosen, compared, extreme, ordinal
+from evals.oracles.page import ORDINAL, SUBMIT, Actions, Page, Script, chosen, compared, extreme, ordinal
 from evals.pages import REGION
 from tools.computer import Click, Key, Type
 
-_SUBMIT = "#subbtn"
 _LABELS = {"movies": "Genre", "directed": "Director", "year": "Year|Date"}
 """How the instruction names a field, and what may stand beside it."""
 
@@ -16,7 +15,7 @@ _LABELS = {"movies": "Genre", "directed": "Director", "year": "Year|Date"}
 def enter_text(page: Page) -> Actions:
     yield from page.click("#tt")
     yield from type_text(page)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def type_text(page: Page) -> Actions:
@@ -31,7 +30,7 @@ def type_text(page: Page) -> Actions:
 def enter_password(page: Page) -> Actions:
     for field in ("#password", "#verify"):
         yield from page.fill(field, page.said('"(.*)"'))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def login(page: Page) -> Actions:
@@ -42,7 +41,7 @@ def login(page: Page) -> Actions:
             yield from page.click("#popup-cancel")
             yield from page.click(field, named=field[1:])
         yield Type(text=text)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def _from_the_left(page: Page, text: str) -> Actions:
@@ -50,7 +49,7 @@ def _from_the_left(page: Page, text: str) -> Actions:
     left, top, _, bottom = page.box("#tt")
     yield Click(point=page.at(left + 8, (top + bottom) / 2))
     yield Type(text=text)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def enter_date(page: Page) -> Actions:
@@ -62,14 +61,14 @@ def enter_time(page: Page) -> Actions:
 
 
 def find_word(page: Page) -> Actions:
-    word = page.texts("#area p")[0].split()[int(page.said(r"(\d+)(?:st|nd|rd|th)")) - 1]
+    word = page.texts("#area p")[0].split()[ordinal(page.said(ORDINAL)) - 1]
     yield from page.fill("#answer-input", re.sub("[^a-zA-Z]", "", word))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def read_table(page: Page) -> Actions:
     yield from _from_table(page, "#tt", page.said("value of (.*) into"))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def _from_table(page: Page, field: str, key: str) -> Actions:
@@ -88,7 +87,7 @@ def value_of(page: Page, key: str) -> Actions:
 def read_table_twice(page: Page) -> Actions:
     for i in (1, 2):
         yield from _from_table(page, f"#tt{i}", page.texts(f"#ll{i}")[0].rstrip(":"))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def arithmetic(page: Page) -> Actions:
@@ -101,7 +100,7 @@ def _solve(page: Page, rest: str, result: int) -> Actions:
     yield from page.click("#math-answer")
     page.think(page.seen("#math-problem"), *([rest] if rest else []))
     yield Type(text=str(result))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def algebra(page: Page) -> Actions:
@@ -122,12 +121,12 @@ def count_blocks(page: Page) -> Actions:
     page.look("#math-problem")
     page.think(" + ".join(map(str, numbers)))
     yield Type(text=str(sum(numbers)))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def captcha(page: Page) -> Actions:
     yield from page.fill("#tt", "".join(page.texts("#captcha span")))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def guess_number(page: Page) -> Actions:
@@ -156,7 +155,7 @@ def radio_and_number(page: Page) -> Actions:
     radio = page.said(f"Check the {ORDINAL} radio button")
     yield from page.click("#area input[type=radio]", nth=ordinal(radio) - 1, named=f"{radio} radio")
     yield from number_in_box(page)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def number_in_box(page: Page) -> Actions:
@@ -213,7 +212,7 @@ def autocomplete(page: Page) -> Actions:
         while len(page.texts(".ui-menu-item")) > 1:
             yield from page.hover("#tags")
     yield from page.click(".ui-menu-item", item)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def copy_paste(page: Page) -> Actions:
@@ -223,7 +222,7 @@ def copy_paste(page: Page) -> Actions:
     yield Key(keys="ctrl+c")
     yield from page.click("#answer-input")
     yield Key(keys="ctrl+v")
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 # lists, spinners, dates
@@ -261,7 +260,7 @@ def turn(page: Page) -> Actions:
         if shown.words == number:
             break
         yield Key(keys="up" if int(shown.words) < int(number) else "down")
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def month_beside(month: int, away: int, date: str) -> str:
@@ -289,7 +288,7 @@ def pick_date(page: Page, date: str) -> Actions:
 def choose_date(page: Page) -> Actions:
     yield from page.click("#datepicker")
     yield from pick_date(page, page.said(r"(\d+/\d+/\d+)"))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def book_flight(page: Page) -> Actions:
@@ -322,7 +321,7 @@ def color_wheel(page: Page) -> Actions:
         page.named = page.said("Select (.*) with the color picker")
     yield Type(text=code)
     yield from page.click("#query")
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 SCRIPTS: dict[str, Script] = {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from evals.oracles.page import Actions, Page, Script, chosen, middle
+from evals.oracles.page import SUBMIT, Actions, Page, Script, chosen, middle
 from tools.computer import Scroll
 
-_SUBMIT = "#subbtn"
 _FAR = 30
 """So many notches of the wheel are more than any of these pages is long."""
 
@@ -31,12 +30,12 @@ def scroll_text(page: Page) -> Actions:
     yield from _scroll_to_end(page, "#text-area")
     words = page.js("document.querySelector('#text-area').value.trim()").split()
     yield from page.fill("#answer-input", re.sub("[^a-zA-Z0-9]", "", words[-1]))
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def scroll_either_way(page: Page) -> Actions:
     yield from _scroll_to_end(page, "#text-area", up="to the top" in page.instruction)
-    yield from page.click(_SUBMIT)
+    yield from page.click(SUBMIT)
 
 
 def sign_agreement(page: Page) -> Actions:
@@ -78,7 +77,7 @@ def phone_book(page: Page) -> Actions:
 
 # posts
 
-ACTIONS = {"Share via DM": "share", "Copy link to Tweet": "copy", "Embed Tweet": "embed", "Mute": "menu-user", "Block": "block-user",
+IN_MENU = {"Share via DM": "share", "Copy link to Tweet": "copy", "Embed Tweet": "embed", "Mute": "menu-user", "Block": "block-user",
             "Report": "report"}  # fmt: skip
 
 
@@ -86,11 +85,11 @@ def one_post(page: Page) -> Actions:
     """An icon is drawn anew under the pointer, at first of no size: it has to be hovered over before it can be clicked."""
     user, action = page.told('For the user (.*), click on the "(.*)" button')
     post = page.texts(".username").index(user)
-    icon = ".more" if action in ACTIONS else f".{action.lower()}"
+    icon = ".more" if action in IN_MENU else f".{action.lower()}"
     yield from page.hover(icon, nth=post, named=user)
     yield from page.click(icon, nth=post, named=user)
-    if action in ACTIONS:
-        yield from page.click(f".controls ul .{ACTIONS[action]}")
+    if action in IN_MENU:
+        yield from page.click(f".controls ul .{IN_MENU[action]}")
 
 
 def many_posts(page: Page) -> Actions:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from evals.drawings import ORDINALS
 from evals.oracles import clicks, drags, forms, lists
 from evals.oracles.page import ORDINAL, Others, Page, Script
 
@@ -105,16 +106,11 @@ def _tickets(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
         yield buy(best), clicks.buy_ticket
 
 
-def _nth(place: int) -> str:
-    return ("1st", "2nd", "3rd", "4th", "5th", "6th")[place]
-
-
 def _places(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     names = page.texts("#sortable li")
     for name in _some(rng, names, 3):
         at = names.index(name)
-        goals = {"to the top": 0, "to the bottom": len(names) - 1, "down by one position": at + 1, "up by one position": at - 1}
-        goals |= {f"to the {_nth(place)} position": place for place in range(len(names))}
+        goals = drags.places(at, len(names))
         goal = rng.choice([goal for goal, place in goals.items() if 0 <= place < len(names) and place != at])
         yield f"Drag {name} {goal}.", drags.drag_items
 
@@ -142,7 +138,7 @@ def _posts(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
     """Before anything was clicked."""
     if not page.js("document.querySelectorAll('.controls ul:not(.hide)').length"):
         for user in _some(rng, page.texts(".username"), 2):
-            action = rng.choice(("Reply", "Retweet", "Like", *lists.ACTIONS))
+            action = rng.choice(("Reply", "Retweet", "Like", *lists.IN_MENU))
             yield f'For the user {user}, click on the "{action}" button.', lists.one_post
 
 
@@ -173,7 +169,7 @@ def _keys(page: Page, rng: random.Random) -> Iterator[tuple[str, Script]]:
 
 def _ordinals(page: Page, before: str, script: Script) -> Iterator[tuple[str, Script]]:
     """The others of three instead of the one that is said behind some words."""
-    told = (re.sub(f"(?<={before} ){ORDINAL}", _nth(place), page.instruction) for place in range(3))
+    told = (re.sub(f"(?<={before} ){ORDINAL}", ORDINALS[place], page.instruction) for place in range(3))
     yield from ((instruction, script) for instruction in told if instruction != page.instruction)
 
 

@@ -22,6 +22,8 @@ Actions = Iterator[Tool]
 
 SIZE = round(REGION[0] * SCALE), round(REGION[1] * SCALE)
 """Pixels of a screenshot."""
+SUBMIT = "#subbtn"
+"""The button of most of MiniWoB++'s pages."""
 TOP = 50
 """CSS pixels of the instruction above MiniWoB++'s pages."""
 _NOTCH = 100

@@ -76,6 +76,19 @@ def test_a_thought_of_a_made_up_sight_ends_in_what_is_to_be_done(seed: int) -> N
         numbers = [int(line.split()[1]) for line in [*history, question.thought] if line.startswith("# ")]
         best = ("left", "middle", "right")[numbers.index(max(numbers))]
         assert then == ("middle", "right", "submit" if best == "right" else best)[len(numbers) - 1]
+    if asked.startswith("Buy the ticket"):
+        shown = re.findall(r"\$\d+|\d+h \d+m", thought.split(" so ")[0])
+        worth = [int(one[1:]) if one[0] == "$" else int(one.split("h ")[0]) * 60 + int(one.split("h ")[1][:-1]) for one in shown]
+        best = min(worth) if "cheapest" in asked or "shortest" in asked else max(worth)
+        assert then == shown[worth.index(best)]
+    if found := re.match(r"(higher|lower) than (\d) so (\d) to (\d)", thought):
+        low, high = int(found[3]), int(found[4])
+        assert (low if found[1] == "higher" else high) == int(found[2]) + (1 if found[1] == "higher" else -1)
+        assert question.reply.endswith(rf"type(content='{(low + high) // 2}\n')")
+    if found := re.match(r"Select (-?\d+) with the spinner", asked):
+        turn = {"under": "key(keys='up')", "over": "key(keys='down')", "is": ""}[thought.split()[1]]
+        assert question.reply == question.thought + turn
+        assert thought.endswith(f" {found[1]}")
     if found := re.match(r"Resize the textarea so that the (width|height) is (larger|smaller)", asked):
         assert then == {"width": ("left", "right"), "height": ("up", "down")}[found[1]][found[2] == "larger"]
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from evals.base import EvalError
 from evals.grounding.find import Found, _starts, draw, find, screenshot
-from model.base import Completion, Coordinate, GenerationConfig, Message
+from model.base import Completion, Coordinate, GenerationConfig, Message, ModelError
 from model.scripted import ScriptedModel
 
 OWN = {"prompt": "compact", "region": [168, 224], "scale": 1.5}
@@ -87,6 +87,11 @@ def _saying(answer: str) -> Completion:
     return Completion(
         f"left_click(start_box='{point}')", logprobs=(0.0,), coordinates=(Coordinate(1, x, float(sure)), Coordinate(2, y, 1.0))
     )
+
+
+def test_a_checkpoint_that_does_not_say_how_large_its_screenshots_are_is_refused_in_one_line() -> None:
+    with pytest.raises(ModelError, match=r"sees red does not say how large its screenshots are.*region, scale"):
+        find(SeesRed(), "red", Image.new("RGB", (252, 336)), {"prompt": "compact"})
 
 
 def test_a_general_model_is_asked_once_about_the_whole_screenshot() -> None:

@@ -2,9 +2,14 @@
 
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
+from model.batches import BatchBuilder
 from model.examples import Example, Question, Touched
 from model.labels import (
     CAPITALS_FROM,
@@ -21,6 +26,12 @@ from model.losses import looks
 from model.tokens import Tokens
 from model.trainer import TrainConfig, Trainer
 from tests.model.screens import SIZES, examples
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> BatchBuilder:
+    made = examples(tmp_path_factory.mktemp("screens"), 1)
+    return Trainer.fresh((made, made), TrainConfig(), SIZES).builder
 
 
 def test_what_is_typed_is_taught_from_the_question_where_it_stands_there_and_else_from_the_screen(tmp_path: Path) -> None:
@@ -210,9 +221,9 @@ def test_what_is_named_by_words_beside_it_is_found_across_by_its_look_and_down_b
 def test_a_thought_is_taught_from_the_screen_and_from_the_text_and_the_call_behind_it(tmp_path: Path) -> None:
     image = examples(tmp_path, 1)[0].image  # four columns of cells
     box, call = (4.0, 4.0, 20.0, 20.0), "left_click(start_box='[120,300]')"
-    thought = "# May 5 under 07\n"
+    thought = "# May 12 under 07 so 13h on\n"
     noted = ((2, Word("May", (60.0, 70.0, 80.0), 40.0)),)
-    asked = Question("Select 07/12.", thought + call, (box,), sought="07", thought=thought, noted=noted)
+    asked = Question("At 13h 07/12 on.", thought + call, (box,), sought="on", thought=thought, noted=noted)
     made = [Example(image, (asked,))]
     trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
     batch, tokens = trainer.builder.build(made, random.Random(0)), Tokens(trainer.tokenizer.backend_tokenizer)
@@ -227,7 +238,38 @@ def test_a_thought_is_taught_from_the_screen_and_from_the_text_and_the_call_behi
         else:
             assert {ids[key] for key in keys} == {ids[index + 1]}, "a number is taken from where it stands"
     taken = [ids[index + 1] for _, index, keys in batch.sources if keys[0] >= batch.image_start + 12]
-    assert tokens.decode(taken) == "07", "5 stands nowhere before"
+    assert tokens.decode(taken) == "0713h", "12 is worked out from May, though it stands there"
+    spoken = next(index for index, token in enumerate(ids) if token == batch.kinds[0][2] and index > batch.image_start)
+    assert {index > spoken for _, _, named, _ in batch.sought for index in named} == {True}, "the last word of a thought is what is meant"
+
+
+def test_what_follows_from_a_thought_is_no_copy_of_it(tmp_path: Path) -> None:
+    image = examples(tmp_path, 1)[0].image
+    thought, call = "# 8 - 4 =\n", "type(content='4')"
+    worked_out, copied = Question("Solve it.", thought + call, thought=thought), Question("Type 4.", call)
+    made = [Example(image, (question,)) for question in (worked_out, copied)]
+    batch = Trainer.fresh((made, made), TrainConfig(), SIZES).builder.build(made, random.Random(0))
+    assert {row for row, *_ in batch.copied} == {1}
+
+
+@given(across=st.floats(0.9, 1.1), down=st.floats(0.9, 1.1))
+def test_of_a_screenshot_that_is_resized_the_same_is_learned(builder: BatchBuilder, across: float, down: float) -> None:
+    """Of one that is no whole number of cells wide and high the rectangles and words move with its pixels."""
+    with TemporaryDirectory() as folder:
+        image = Path(folder) / "made.png"
+        size = round(112 * across), round(84 * down)
+        Image.new("RGB", size).save(image)
+        width, height = builder.preprocessor.size(*size)
+        x, y = size[0] / width, size[1] / height
+        places, click = [], "left_click(start_box='[120,300]')"
+        for by_x, by_y in ((1.0, 1.0), (x, y)):
+            word = Word("ok", (20.0 * by_x, 30.0 * by_x), 17.0 * by_y)
+            box = (30.0 * by_x, 29.0 * by_y, 55.0 * by_x, 55.0 * by_y)
+            Image.new("RGB", (width, height) if by_x == by_y == 1 else size).save(image)
+            question = Question("Click.", click, (box,), past=(Touched("", box),), evidence=box)
+            batch = builder.build([Example(image, (question,), words=(word,))], random.Random(0))
+            places.append((batch.size, batch.letters, batch.glyphs, [(p.cells, p.x, p.y, p.halves) for p in batch.points], batch.evidence))
+        assert places[0] == places[1]
 
 
 def test_what_tells_a_reply_is_looked_at_where_the_reply_is_decided_but_not_where_y_is(tmp_path: Path) -> None:

@@ -12,14 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
-from model.examples import Example
+from model.examples import Example, Question
 from model.glm4v_moe import Glm4vMoe
 from model.losses import Look, PlaceHead, attention_loss, box_loss, token_loss
 from model.small import build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
 from model.train import Progress, fit
-from model.trainer import LETTERS as LETTERS_FILE
-from model.trainer import STATE, TrainConfig, Trainer
+from model.trainer import HEADS, STATE, TrainConfig, Trainer
 from tests.model.screens import SIZES, examples
 
 
@@ -204,12 +203,27 @@ def test_attention_that_is_to_be_spread_is_best_when_it_is_even() -> None:
     assert attention_loss(uneven, wanted) == pytest.approx(0, abs=1e-5)
 
 
+def test_nothing_to_train_on_is_said_in_one_line(tmp_path: Path) -> None:
+    made = examples(tmp_path, 2)
+    trainer = Trainer.fresh((made, made), TrainConfig(), SIZES)
+    with pytest.raises(ModelError, match="All 2 examples are held out"):
+        Trainer(([], made), TrainConfig(), trainer.model, trainer.tokenizer)
+
+
+def test_what_is_held_out_may_have_no_place_to_click(tmp_path: Path) -> None:
+    made = examples(tmp_path, 2)
+    typed = [Example(made[0].image, (Question("Type ok.", "type(content='ok')", tag="box"),))]
+    found = Trainer.fresh(([*made, *typed], typed), TrainConfig(), SIZES).validate()
+    assert found["copied"][1] >= 1
+    assert "box" not in found
+
+
 def test_a_head_of_fewer_labels_is_taken_over_as_far_as_it_goes(tmp_path: Path) -> None:
     made = examples(tmp_path, 4)
     trainer = Trainer.fresh((made, made), TrainConfig(batch=2), SIZES)
     trainer.save(tmp_path / "out", {})
-    heads = load_file(tmp_path / "out" / LETTERS_FILE)
-    save_file({name: value[:100].clone() for name, value in heads.items() if "letters" in name}, tmp_path / "out" / LETTERS_FILE)
+    heads = load_file(tmp_path / "out" / HEADS)
+    save_file({name: value[:100].clone() for name, value in heads.items() if "letters" in name}, tmp_path / "out" / HEADS)
     again = Trainer.begin((made, made), TrainConfig(batch=2, seed=1), tmp_path / "out")
     kept, begun = again.heads.letters.weight, trainer.heads.letters.weight
     assert (kept[:100] - begun[:100]).abs().max() < 1e-3
