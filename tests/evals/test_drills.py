@@ -79,8 +79,8 @@ def test_a_thought_of_a_made_up_sight_ends_in_what_is_to_be_done(seed: int) -> N
     if asked.startswith("Buy the ticket"):
         shown = re.findall(r"\$\d+|\d+h \d+m", thought.split(" so ")[0])
         worth = [int(one[1:]) if one[0] == "$" else int(one.split("h ")[0]) * 60 + int(one.split("h ")[1][:-1]) for one in shown]
-        best = min(worth) if "cheapest" in asked or "shortest" in asked else max(worth)
-        assert then == shown[worth.index(best)]
+        wanted = min(worth) if "cheapest" in asked or "shortest" in asked else max(worth)
+        assert then == shown[worth.index(wanted)]
     if found := re.match(r"(higher|lower) than (\d) so (\d) to (\d)", thought):
         low, high = int(found[3]), int(found[4])
         assert (low if found[1] == "higher" else high) == int(found[2]) + (1 if found[1] == "higher" else -1)
