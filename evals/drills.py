@@ -47,24 +47,33 @@ def _near(rng: random.Random, number: int, low: int, high: int) -> int:
 
 
 def _month(rng: random.Random) -> Question:
+    """After months that were turned to one by one, if need be too far: what was thought of them is not to be said again."""
     month = rng.randint(1, 12)
-    shown, date = _near(rng, month, 1, 12), f"{month:02d}/{rng.randint(1, 28):02d}/2016"
+    shown, first, date = _near(rng, month, 1, 12), rng.choice((12, rng.randint(1, 12))), f"{month:02d}/{rng.randint(1, 28):02d}/2016"
+    before = range(first, shown, 1 if first < shown else -1)
+    turned = (f"{calendar.month_name[one]} {month_beside(one, first - shown, date)}" for one in before)
+    history = [somewhere(rng), *(compact_reply(thought, somewhere(rng)) for thought in turned)]
     rest = month_beside(shown, shown - month, date)
-    return _question(f"Select {date} as the date and hit submit.", [somewhere(rng)], calendar.month_name[shown], rest)
+    return _question(f"Select {date} as the date and hit submit.", history, calendar.month_name[shown], rest)
 
 
 def _spinner(rng: random.Random) -> Question:
-    number = rng.randint(-10, 9)
+    number, history = rng.randint(-10, 9), [somewhere(rng)]
     shown = _near(rng, number, -10, 9)
+    for one in range(0, shown, 1 if shown > 0 else -1):
+        key = ACTIONS.render(Key(keys="up" if shown > 0 else "down"))
+        history.append(compact_reply(f"{one} {compared(0, shown, str(number))}", key))
     turn = None if shown == number else Key(keys="up" if shown < number else "down")
-    return _question(f"Select {number} with the spinner and hit Submit.", [somewhere(rng)], str(shown), compared(shown, number), turn)
+    return _question(f"Select {number} with the spinner and hit Submit.", history, str(shown), compared(shown, number), turn)
 
 
 def _generated(rng: random.Random) -> Question:
     limit, kind = rng.randint(0, 9), rng.choice(("odd", "even", "less", "greater"))
     shown = str(_near(rng, limit, 0, 10)) if rng.random() < 0.9 else "-"
     task = generate(f"a number {kind} than {limit}" if kind in ("less", "greater") else f"an {kind} number")
-    return _question(task, [somewhere(rng)], shown, judged(task, shown)[0])
+    thrown = [(number, *judged(task, number)) for number in map(str, rng.choices(range(11), k=rng.randint(0, 4)))]
+    history = [somewhere(rng), *(compact_reply(f"{number} {said}", somewhere(rng)) for number, said, right in thrown if not right)]
+    return _question(task, history, shown, judged(task, shown)[0])
 
 
 def _odd(rng: random.Random) -> Question:
@@ -121,8 +130,9 @@ def _tickets(rng: random.Random) -> Question:
 def _contact(rng: random.Random) -> Question:
     asked, other = (word(rng, training_word).capitalize() for _ in range(2))
     shown = asked if rng.random() < 0.5 else asked[0] + other[1:] if rng.random() < 0.3 else other
-    what = rng.choice(CONTACTS)
-    return _question(contact(asked, what), [], shown, same(shown == asked, what.split()[0]))
+    what, others = rng.choice(CONTACTS), (word(rng, training_word).capitalize() for _ in range(rng.randint(0, 3)))
+    history = [compact_reply(f"{name} {same(False, '')}", somewhere(rng)) for name in others]
+    return _question(contact(asked, what), history, shown, same(shown == asked, what.split()[0]))
 
 
 def _cards(rng: random.Random) -> Question:
