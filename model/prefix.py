@@ -45,8 +45,12 @@ class Sequence:
         return Sequence(self.kv.copy(int(kept.sum())), self.keys[:length], kept)
 
 
+AT_REST = 128
+"""So many sequences are kept at most: a prompt is compared with each of them, and a small model's would never fill the budget."""
+
+
 class PrefixCache:
-    """Sequences at rest, the least recently used first; with those in use they take no more than `budget` bytes."""
+    """Sequences at rest, the least recently used first: AT_REST at most, and with those in use no more than `budget` bytes."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
@@ -60,6 +64,7 @@ class PrefixCache:
         """Keep a sequence for later, in place of those it goes on from."""
         if len(sequence.keys):
             self.idle.append(sequence)
+            del self.idle[:-AT_REST]
 
     def take(self, layout: Layout, busy: Iterable[Sequence] = ()) -> tuple[Sequence | None, int]:
         """The sequence that shares most with a prompt, and how many tokens; (None, 0) when none does.

@@ -304,3 +304,13 @@ def test_the_engine_s_thread_ends_when_nobody_asks(own: Glm4vMoe, noise: Noise) 
     thread.join(10)
     assert not thread.is_alive()
     assert len(own.generate(begin(noise, 1), CONFIG).token_ids) == 8
+
+
+def test_of_many_conversations_the_latest_are_kept_so_that_a_prompt_is_compared_with_few(
+    own: Glm4vMoe, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.prefix.AT_REST", 3)
+    asked = [own.generate(begin(noise, seed), CONFIG).prompt_tokens for seed in range(5)]
+    assert len(own.engine._prefixes.idle) == 3
+    assert own.generate(begin(noise, 4), CONFIG).cached_tokens == asked[4] - 1
+    assert own.generate(begin(noise, 0), CONFIG).cached_tokens < asked[0] - 1, "of the first only what all begin with"
