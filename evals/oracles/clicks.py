@@ -216,8 +216,7 @@ def icon_menu(page: Page) -> Actions:
 def _name_icon(page: Page, icon: str | None, label: str, *then: str) -> None:
     if icon:
         page.look("#query .ui-icon")
-        then = label, *then
-    page.think(*then)
+    page.think(*((label, *then) if icon else then))
 
 
 def option(page: Page) -> Actions:

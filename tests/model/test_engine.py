@@ -15,6 +15,7 @@ from model.base import CacheFull, Cancelled, Completion, GenerationConfig, Messa
 from model.engine import Engine
 from model.forward import Forward, Row
 from model.kv import KVShape
+from model.prefix import AT_REST
 from tests.model.conftest import Noise
 from tests.model.test_forward import library_inputs, prompt_of
 
@@ -306,11 +307,9 @@ def test_the_engine_s_thread_ends_when_nobody_asks(own: Glm4vMoe, noise: Noise) 
     assert len(own.generate(begin(noise, 1), CONFIG).token_ids) == 8
 
 
-def test_of_many_conversations_the_latest_are_kept_so_that_a_prompt_is_compared_with_few(
-    own: Glm4vMoe, noise: Noise, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("model.prefix.AT_REST", 3)
-    asked = [own.generate(begin(noise, seed), CONFIG).prompt_tokens for seed in range(5)]
-    assert len(own.engine._prefixes.idle) == 3
-    assert own.generate(begin(noise, 4), CONFIG).cached_tokens == asked[4] - 1
-    assert own.generate(begin(noise, 0), CONFIG).cached_tokens < asked[0] - 1, "of the first only what all begin with"
+def test_of_many_conversations_the_latest_are_kept_so_that_a_prompt_is_compared_with_few(own: Glm4vMoe, noise: Noise) -> None:
+    short = replace(CONFIG, max_tokens=1)
+    asked = [own.generate(begin(noise, seed), short).prompt_tokens for seed in range(AT_REST + 2)]
+    assert len(own.engine._prefixes.idle) == AT_REST
+    assert own.generate(begin(noise, AT_REST + 1), short).cached_tokens == asked[-1] - 1
+    assert own.generate(begin(noise, 0), short).cached_tokens < asked[0] - 1, "of the first only what all begin with"
