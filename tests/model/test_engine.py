@@ -308,8 +308,7 @@ def test_the_engine_s_thread_ends_when_nobody_asks(own: Glm4vMoe, noise: Noise) 
 
 
 def test_of_many_conversations_the_latest_are_kept_so_that_a_prompt_is_compared_with_few(own: Glm4vMoe, noise: Noise) -> None:
-    short = replace(CONFIG, max_tokens=1)
-    asked = [own.generate(begin(noise, seed), short).prompt_tokens for seed in range(AT_REST + 2)]
+    asked = [own.generate(begin(noise, seed), CONFIG).prompt_tokens for seed in range(AT_REST + 2)]
     assert len(own.engine._prefixes.idle) == AT_REST
-    assert own.generate(begin(noise, AT_REST + 1), short).cached_tokens == asked[-1] - 1
-    assert own.generate(begin(noise, 0), short).cached_tokens < asked[0] - 1, "of the first only what all begin with"
+    assert own.generate(begin(noise, AT_REST + 1), CONFIG).cached_tokens == asked[-1] - 1
+    assert own.generate(begin(noise, 0), CONFIG).cached_tokens < asked[0] - 1, "of the first only what all begin with"
