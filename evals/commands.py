@@ -132,7 +132,7 @@ def train(
     earlier = [folder for folder in (began, out) if folder is not None and (folder / DATASET).exists()]
     out.mkdir(parents=True, exist_ok=True)
     (out / DATASET).write_text(json.dumps(provenance([*earlier, *data])) + "\n")  # what a checkpoint is trained on goes with it
-    fit(found, out, config, lambda progress: print(progress_line(progress), flush=True), about(data, began), began)
+    fit(found, out, config, lambda progress: print(progress_line(progress), flush=True), about(data, began, out), began)
 
 
 def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **placement: Any) -> None:

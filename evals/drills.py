@@ -1,4 +1,5 @@
-"""What is thought of made-up sights: comparisons, sums and choices that need no screen, to be learned from many more than pages show.
+"""What is thought of made-up sights: comparisons, sums and choices that need no screen, to be learned from many more than pages show; and
+what is copied from made-up instructions (evals/instructions.py), which needs none either.
 
 The words that would be read off the screen are given, and what follows from them and the instruction is learned; the texts are those of the
 tasks (evals/oracles), and so is the wording, which comes from the scripts themselves.
@@ -58,6 +59,7 @@ def _month(rng: random.Random) -> Question:
 
 
 def _spinner(rng: random.Random) -> Question:
+    """After turns from 0 on, if need be too far."""
     number, history = rng.randint(-10, 9), [somewhere(rng)]
     shown = _near(rng, number, -10, 9)
     for one in range(0, shown, 1 if shown > 0 else -1):
@@ -131,7 +133,7 @@ def _contact(rng: random.Random) -> Question:
     asked, other = (word(rng, training_word).capitalize() for _ in range(2))
     shown = asked if rng.random() < 0.5 else asked[0] + other[1:] if rng.random() < 0.3 else other
     what, others = rng.choice(CONTACTS), (word(rng, training_word).capitalize() for _ in range(rng.randint(0, 3)))
-    history = [compact_reply(f"{name} {same(False, '')}", somewhere(rng)) for name in others]
+    history = [compact_reply(f"{name} {same(False)}", somewhere(rng)) for name in others]
     return _question(contact(asked, what), history, shown, same(shown == asked, what.split()[0]))
 
 

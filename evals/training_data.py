@@ -26,6 +26,7 @@ from evals.pages import SCALE
 from evals.screen_words import centre, finds, letters, miss, named, readings, standing
 from evals.word_pages import PAGES, PIXELS
 from evals.words import bare, held_out
+from model.checkpoint import read_json
 from model.examples import Example, Lesson, Question, Touched
 from model.labels import Rectangle, Word
 from tools import compact_actions
@@ -42,12 +43,14 @@ DRILLS, DRILLS_ON_PAGES = 2, 3
 """Made-up sights and texts, for each example of a task and for each page of words: no screen has a part in them, any will do."""
 
 
-def about(folders: Sequence[Path], start: Path | None = None) -> dict[str, Any]:
-    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to, which is the one that
-    the checkpoint it began with had, where no folder says it."""
+def about(folders: Sequence[Path], *before: Path | None) -> dict[str, Any]:
+    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to. Where no folder says
+    that, it is the screen of what it goes on from: of those before it, the last that there is. Raises ModelError when that one's
+    config.json is damaged."""
     recorded: dict[str, Any] = next((json.loads((f / DATASET).read_text()) for f in folders if (f / DATASET).exists()), {})
-    if not recorded and start is not None and (config := start / "config.json").exists():
-        recorded = json.loads(config.read_text()).get("glimpse", {})
+    saved = [config for folder in before if folder and (config := folder / "config.json").exists()]
+    if not recorded and saved:
+        recorded = read_json(saved[-1]).get("glimpse", {})
     return {"prompt": CompactPrompt.name, **{key: recorded[key] for key in ("viewport", "region", "scale") if key in recorded}}
 
 

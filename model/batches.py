@@ -83,6 +83,8 @@ _PLACEHOLDER = Image.new("RGB", (28, 28))
 TYPED = ("type(", "key(")
 """How a reply begins that is text and no place."""
 _TYPE = "type(content='"
+_CACHED = 100_000
+"""So many tokenized questions are kept."""
 
 
 class BatchBuilder:
@@ -209,9 +211,8 @@ class BatchBuilder:
         batch.repeated += [(row, at + i, at + earlier) for i, earlier in sorted(before or ())]
         copied = {*(i for pair in before or () for i in pair), *(sources if told else ())}
         batch.preceded += [(row, at + i) for i in sorted(copied) if i]
-        in_text = [(sources if told else {}), {i: places for i, places in retold.items() if i >= asked + self._given(question)}]
-        in_image = [({} if told else sources), noted]
-        for start, found in [*((at, one) for one in in_text), *((batch.image_start, one) for one in in_image)]:
+        learned = {i: places for i, places in retold.items() if i >= asked + self._given(question)}
+        for start, found in ((at if told else batch.image_start, sources), (batch.image_start, noted), (at, learned)):
             batch.sources += [(row, at + i - 1, [start + place for place in places]) for i, places in found.items()]
         return dict.fromkeys(noted, batch.read) | dict.fromkeys(sources, batch.copied if told else batch.read)
 
@@ -291,10 +292,6 @@ class BatchBuilder:
                 if places and sum(lengths) == len(number[0]):
                     found |= spelled_by(places, lengths, token_at, inside[0])[0]
         return found
-
-
-_CACHED = 100_000
-"""So many tokenized questions are kept."""
 
 
 def _blank(head: list[int], batch: int, length: int, grid: tuple[int, int], image_id: int) -> Batch:

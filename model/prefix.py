@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from model.kv import KV
 from model.layout import Layout, common
 
+AT_REST = 128
+"""So many sequences are kept at most: a prompt is compared with each of them, and a small model's would never fill the budget."""
+
 
 @dataclass(slots=True, eq=False)
 class Sequence:
@@ -43,10 +46,6 @@ class Sequence:
         """Another that begins with the same tokens."""
         kept = self.kept[:length]
         return Sequence(self.kv.copy(int(kept.sum())), self.keys[:length], kept)
-
-
-AT_REST = 128
-"""So many sequences are kept at most: a prompt is compared with each of them, and a small model's would never fill the budget."""
 
 
 class PrefixCache:

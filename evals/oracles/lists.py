@@ -61,7 +61,7 @@ def order_food(page: Page) -> Actions:
     yield from page.click("#submit-order button")
 
 
-def same(it_is: bool, then: str) -> str:
+def same(it_is: bool, then: str = "") -> str:
     """What is thought of a name beside the one that is asked for. then: what is done when it is that."""
     return f"yes {chosen(then)}" if it_is else f"no {chosen('next')}"
 
@@ -69,7 +69,7 @@ def same(it_is: bool, then: str) -> str:
 def phone_book(page: Page) -> Actions:
     name, what = page.told("Find (.*) in the contact book and click on their (phone|email|address)")
     while page.texts("#contact .name")[0] != name:
-        page.think(page.seen("#contact .name"), same(False, what))
+        page.think(page.seen("#contact .name"), same(False))
         yield from page.click("#pagination a", ">", named="next")
     page.think(page.seen("#contact .name"), same(True, what))
     yield from page.click(f"#contact a.{what}", named=what)

@@ -26,4 +26,6 @@ def test_a_checkpoint_trained_on_runs_of_ones_own_keeps_the_screen_of_the_one_it
     screen = {key: own[key] for key in ("viewport", "region", "scale")}
     assert about([tmp_path], embedded_path()) == {"prompt": "compact", **screen}
     assert about([tmp_path, recorded], embedded_path()) == {"prompt": "compact", "viewport": [9, 9], "scale": 2.0}
+    assert about([tmp_path], embedded_path(), tmp_path) == about([tmp_path], embedded_path()), "of a run that has saved nothing yet"
+    assert about([tmp_path], None, embedded_path()) == about([tmp_path], embedded_path()), "of one that goes on"
     assert about([tmp_path]) == about([tmp_path], tmp_path) == {"prompt": "compact"}
