@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ RESERVE = 64
 """Tokens of a reply for which there must be room before it begins."""
 IDLE_SECONDS = 2.0
 """The engine's thread ends after so long without a request; the next one starts another."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Engine:
                 request = self._waiting[0]
                 if self._withdrawn(request, "The request was cancelled before it began."):
                     self._waiting.popleft()
-                elif self._full or self._others_read_it(request) or not self._start(request):
+                elif self._full or self._others_read_it(request) or not self._started(request):
                     return
                 else:
                     self._waiting.popleft()
@@ -158,28 +160,62 @@ class Engine:
                 return True
         return False
 
+    def _started(self, request: Request) -> bool:
+        """Whether it need not wait: it is under way, or has failed."""
+        try:
+            return self._start(request)
+        except Exception as error:  # memory, or a caller's function: nobody else's business
+            self._end(request, _told(error))
+            return True
+
     def _start(self, request: Request) -> bool:
         """Whether there is room for it, now; it fails when there never can be."""
         busy = [other.sequence for other in self._active if other.sequence is not None]
-        sequence, length = self._prefixes.take(request.layout, busy)
+        sequence, length = self._with_memory(lambda: self._prefixes.take(request.layout, busy, self._used()))
         sequence = sequence or Read.empty(KV(self._shape))
         tokens = int(request.layout.kept[length:].sum()) + min(request.reply.stop.length, RESERVE)
-        if not self._prefixes.make_room(sequence.kv.bytes + sequence.kv.growth(tokens), self._used()):
+        if not self._reserved(sequence.kv, tokens, sequence.kv.bytes):
             self._prefixes.give(sequence)
             if self._active:
                 self._full = True
                 return False
-            needed = (sequence.kv.length + tokens) * self._shape.bytes_per_token
+            needed = sequence.kv.bytes + sequence.kv.growth(tokens, spare=False)
             text = f"{needed / 2**20:,.1f} MiB of keys and values, and {self._prefixes.budget / 2**20:,.1f} MiB are allowed"
-            self._end(request, CacheFull(f"The prompt needs {text}: send fewer screenshots or allow more memory."))
+            self._end(request, CacheFull(f"The prompt needs {text}: send fewer screenshots or allow more memory (cache_bytes)."))
             return True
         request.sequence, request.read = sequence, length
         request.cached = int(request.layout.kept[:length].sum())
         self._active.append(request)
         request.new = request.reply.begin()
+        if request.new and request.on_tokens is not None:
+            request.on_tokens(request.reply.ids)
         if request.reply.reason:
             self._end(request)
         return True
+
+    def _reserved(self, kv: KV, tokens: int, held: int = 0) -> bool:
+        """Whether there is room for so many tokens more, which it then has: some to spare, where the budget allows that. held: its bytes, if
+        `_used` does not count them."""
+        if not kv.growth(tokens):
+            return True
+        used = self._used() + held
+        spare = used + kv.growth(tokens) <= self._prefixes.budget
+        if not self._prefixes.make_room(kv.growth(tokens, spare), used):
+            return False
+        self._with_memory(lambda: kv.reserve(tokens, spare))
+        return True
+
+    def _with_memory(self, work: Callable[[], T]) -> T:
+        """Do it; when memory runs out, once more with nothing kept at rest. work: leaves all as it was when it fails."""
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not _is_memory(error):
+                raise
+        with self._turn:
+            self._prefixes.idle.clear()
+        self._features.forget()
+        return work()
 
     def _used(self) -> int:
         return sum(request.sequence.kv.bytes for request in self._active if request.sequence is not None)
@@ -223,38 +259,36 @@ class Engine:
     def _grown(self, request: Request, end: int) -> bool:
         """Whether the memory for its next tokens could be had; if not, it has failed."""
         assert request.sequence is not None
-        kv = request.sequence.kv
-        with self._turn:
-            if (more := kv.growth(end - request.read)) and not self._prefixes.make_room(more, self._used()):
-                allowed = f"{self._prefixes.budget / 2**20:,.1f} MiB"
-                self._end(
-                    request, CacheFull(f"The reply outgrew the {allowed} allowed for keys and values: allow more, or answer fewer at once.")
-                )
-                return False
+        evicted = int((~request.layout.kept[request.read : end]).sum())
         try:
-            kv.reserve(end - request.read)
+            with self._turn:
+                if self._reserved(request.sequence.kv, end - request.read - evicted):
+                    return True
+            allowed = f"The reply outgrew the {self._prefixes.budget / 2**20:,.1f} MiB allowed for keys and values"
+            raise CacheFull(f"{allowed}: allow more (cache_bytes), or answer fewer at once.")
         except (RuntimeError, MemoryError) as error:
             self._end(request, _told(error))
             return False
-        return True
 
     def _row(self, request: Request, end: int) -> Row | None:
         """The tokens from where it stands up to `end`, images filled in; None when that failed."""
         assert request.sequence is not None
         try:
-            ids, positions, kept = request.span(end)
-            embeddings = self._embed(torch.from_numpy(ids))
-            for image in request.layout.images:
-                self._fill(embeddings, image, request.read, end, kept)
-            chosen = torch.from_numpy(np.flatnonzero(kept))
-            if not kept.all():
-                embeddings, positions = embeddings[chosen.to(embeddings.device)], positions[:, chosen]
+            embeddings, positions = self._with_memory(lambda: self._embedded(request, end))
             return Row(request.sequence.kv, embeddings, positions)
-        except ModelError as error:
-            self._end(request, error)
         except (RuntimeError, MemoryError) as error:
             self._end(request, _told(error))
         return None
+
+    def _embedded(self, request: Request, end: int) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, positions, kept = request.span(end)
+        embeddings = self._embed(torch.from_numpy(ids))
+        for image in request.layout.images:
+            self._fill(embeddings, image, request.read, end, kept)
+        if kept.all():
+            return embeddings, positions
+        chosen = torch.from_numpy(np.flatnonzero(kept))
+        return embeddings[chosen.to(embeddings.device)], positions[:, chosen]
 
     def _fill(self, embeddings: torch.Tensor, image: PlacedImage, start: int, end: int, kept: NDArray[np.bool_]) -> None:
         """Put an image's features where its tokens are among start : end."""
@@ -266,7 +300,7 @@ class Engine:
     def _computed(self, rows: list[tuple[Request, int, Row]]) -> list[tuple[Request, int, torch.Tensor]]:
         """The logits of each row; when the forward over all of them fails, each is tried alone."""
         try:
-            found = self._forward.logits([row for *_, row in rows])
+            found = self._with_memory(lambda: self._forward.logits([row for *_, row in rows]))
             return [(request, end, logits) for (request, end, _), logits in zip(rows, found, strict=True)]
         except (RuntimeError, MemoryError) as error:
             if len(rows) == 1:
@@ -307,9 +341,15 @@ class Engine:
         request.done.set()
 
 
-def _told(error: BaseException) -> ModelError:
-    """torch's errors as ours."""
+def _is_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "alloc" in str(error).lower()
+
+
+def _told(error: Exception) -> Exception:
+    """torch's errors as ours; ours, and those of a caller's function, as they are."""
+    if isinstance(error, ModelError) or not isinstance(error, RuntimeError | MemoryError):
+        return error
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "alloc" in text.lower():
+    if _is_memory(error):
         return OutOfMemory(f"Memory ran out ({text[:200]}): send fewer or smaller screenshots, or answer fewer requests at once.")
     return ModelError(f"The model failed: {text[:300]}")

@@ -63,9 +63,10 @@ class LibraryForward:
             for batch in batches:
                 hidden = self._hidden([rows[i] for i in batch])
                 found |= dict(zip(batch, self._model.lm_head(hidden).float(), strict=True))
-        for row in rows:
+        together = torch.stack([found[i].to(found[0].device) for i in range(len(rows))])
+        for row in rows:  # nothing may fail behind this
             row.kv.advance(len(row))
-        return torch.stack([found[i].to(found[0].device) for i in range(len(rows))])
+        return together
 
     def features(self, patches: Tensor, grid: Grid) -> Tensor:
         model, count = self._model, len(patches)

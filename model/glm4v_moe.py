@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -14,7 +15,6 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import psutil
 import torch
 from PIL import Image
 
@@ -29,6 +29,7 @@ from model.kv import KVShape
 from model.layout import lay_out
 from model.lean import LeanForward, self_check
 from model.loading import Dtype, Placement, load_weights
+from model.memory import available_memory
 from model.parallel import least
 from model.pointing import Coordinates, Pointing
 from model.request import Request
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from model.grammar import Grammars
 
 T = TypeVar("T")
+FEATURES = 8
+"""For so many bytes of keys and values one of images' features may be held."""
 
 
 class Glm4vMoe:
@@ -96,9 +99,8 @@ class Glm4vMoe:
         loaded._check_fit()
         loaded.cache_bytes = cache_bytes
         if tensor_parallel:
-            loaded.cache_bytes = least(
-                cache_bytes or kv_budget(loaded.model.device)
-            )  # what is held decides what is read again, so all hold the same
+            budget = cache_bytes or kv_budget(KVShape.of(loaded.model).devices)
+            loaded.cache_bytes = least(budget)  # what is held decides what is read again, so all hold the same
         loaded.stops |= _stops(folder, config)
         loaded.settings = {**_settings(folder, config), **(based[1] if based else {})}
         if width := loaded.settings.get("point_smoothing"):
@@ -176,7 +178,7 @@ class Glm4vMoe:
 
         def on_tokens(ids: Sequence[int]) -> None:
             nonlocal told
-            if piece := "".join(text(token) for token in ids[told:]):
+            if piece := "".join(text(token) for token in ids[told:] if token not in self.stops):
                 tell(piece)
             told = len(ids)
 
@@ -196,7 +198,7 @@ class Glm4vMoe:
         self.forward: Forward = library
         if self._lean and LeanForward.fits(self.model) and self_check(self.model, lean := LeanForward(self.model), library):
             self.forward = lean
-        budget = kv_budget(self.model.device) if self.cache_bytes is None else self.cache_bytes
+        budget = kv_budget(shape.devices) if self.cache_bytes is None else self.cache_bytes
         embed, device = self.model.get_input_embeddings(), self.model.device
 
         def embedded(ids: torch.Tensor) -> torch.Tensor:
@@ -206,7 +208,7 @@ class Glm4vMoe:
         def encoded(image: Image.Image, grid: Grid) -> torch.Tensor:
             return self.forward.features(self.preprocessor.frame(image), grid)
 
-        return Engine(self.forward, shape, embedded, encoded, budget, budget // 8)
+        return Engine(self.forward, shape, embedded, encoded, budget, budget // FEATURES)
 
     def _split(self, ids: list[int]) -> tuple[str, str]:
         """(content, reasoning): what follows `</think>`, and what stands before it.
@@ -235,11 +237,19 @@ def aside(work: Callable[[], T]) -> T:
         return pool.submit(work).result()
 
 
-def kv_budget(device: torch.device) -> int:
-    """Bytes that keys and values may take: half of the memory that is free, on CUDA nine tenths."""
+def kv_budget(layers: Sequence[torch.device]) -> int:
+    """Bytes that keys and values may take, on the devices of the layers together: of CUDA's free memory eight tenths, of others' half.
+
+    Each layer takes as much, so the device that is short of memory for its layers decides. Features of images come on top.
+    """
+    free = {device: _free(device) // count for device, count in Counter(layers).items()}
+    return len(layers) * min(free.values())
+
+
+def _free(device: torch.device) -> int:
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0] * 0.9)
-    return int(psutil.virtual_memory().available // 2)
+        return int(torch.cuda.mem_get_info(device)[0] * 0.8)
+    return available_memory() // 2
 
 
 def _settings(folder: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:

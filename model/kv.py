@@ -71,16 +71,19 @@ class KV:
     def bytes(self) -> int:
         return self.capacity * self.shape.bytes_per_token
 
-    def growth(self, tokens: int) -> int:
+    def growth(self, tokens: int, spare: bool = True) -> int:
         """Bytes that `reserve` would add."""
-        return max(0, self._wanted(tokens) - self.capacity) * self.shape.bytes_per_token
+        return max(0, self._wanted(tokens, spare) - self.capacity) * self.shape.bytes_per_token
 
-    def reserve(self, tokens: int) -> None:
-        """Make room for so many more."""
-        wanted = self._wanted(tokens)
+    def reserve(self, tokens: int, spare: bool = True) -> None:
+        """Make room for so many more; spare: and for a quarter of what there is, so that growing seldom copies. One layer after another: the
+        old memory and the new of more than one are never held together."""
+        wanted = self._wanted(tokens, spare)
         if wanted > self.capacity:
-            self._layers = [self._moved(layer, wanted, self.length) for layer in self._layers]
-            self.capacity, self._arrays = wanted, []
+            self._arrays = []
+            for index, layer in enumerate(self._layers):
+                self._layers[index] = self._moved(layer, wanted, self.length)
+            self.capacity = wanted
 
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Put new keys and values (heads, n, size) behind the others; all of them then, (heads, length + n, size) each."""
@@ -103,6 +106,10 @@ class KV:
             layer[:, :, : len(indices)] = layer[:, :, indices.to(layer.device)]
         self.length = len(indices)
 
+    def bytes_of(self, length: int) -> int:
+        """That `copy` would take."""
+        return _rounded(min(self.length, length)) * self.shape.bytes_per_token
+
     def copy(self, length: int) -> KV:
         """A sequence of its own that begins with the first tokens of this one."""
         other = KV.__new__(KV)
@@ -110,9 +117,9 @@ class KV:
         other._layers, other._arrays = [self._moved(layer, other.capacity, other.length) for layer in self._layers], []
         return other
 
-    def _wanted(self, tokens: int) -> int:
+    def _wanted(self, tokens: int, spare: bool) -> int:
         needed = self.length + tokens
-        return self.capacity if needed <= self.capacity else _rounded(max(needed, self.capacity * 5 // 4))
+        return self.capacity if needed <= self.capacity else _rounded(max(needed, self.capacity * 5 // 4 if spare else 0))
 
     def _empty(self, device: torch.device, capacity: int) -> Tensor:
         return torch.empty(2, self.shape.heads, capacity, self.shape.size, dtype=self.shape.dtype, device=device)

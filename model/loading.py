@@ -14,6 +14,7 @@ import torch
 
 from model.base import ModelError
 from model.checkpoint import PLAIN, Weights, in_one_line, read_config
+from model.memory import available_memory
 from model.parallel import plan
 
 if TYPE_CHECKING:
@@ -206,10 +207,7 @@ def _named(name: str) -> torch.dtype:
 
 
 def _check_memory(folder: Path, needed: int) -> None:
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.is_file():
-        return  # only Linux tells what is free without another package
-    available = next(int(line.split()[1]) * 1024 for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:"))
+    available = available_memory()
     if needed > available:
         raise ModelError(
             f"{folder} needs {needed / 2**30:.0f} GiB of memory and {available / 2**30:.0f} GiB are free: "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -45,8 +46,8 @@ def leads() -> bool:
 class Lead:
     """The Model protocol for the process that acts: what it is asked, the others are asked as well, one request after another.
 
-    A reply must end in all processes at the same token, so what only this one knows does not end it: max_seconds and cancelled are left
-    out. Once it is closed, or this process ends, the others stop following.
+    A reply must be the same in all processes, so what only this one knows does not end it (max_seconds and cancelled are left out), and one
+    that is drawn without a seed is given one. Once it is closed, or this process ends, the others stop following.
     """
 
     def __init__(self, model: Model) -> None:
@@ -63,6 +64,8 @@ class Lead:
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """As the model's own; raises what that raises, in which case it was raised everywhere."""
         config = replace(config, max_seconds=None, cancelled=None)
+        if config.temperature and config.seed is None:
+            config = replace(config, seed=secrets.randbits(63))
         with self._lock:
             _tell((list(messages), replace(config, on_text=None)))
             return self._model.generate(messages, config)

@@ -42,6 +42,10 @@ class Sequence:
             self.kv.keep(torch.from_numpy(np.flatnonzero(layout.kept[:length][kept])))
         self.keys, self.kept = self.keys[:length], kept & layout.kept[:length]
 
+    def bytes_of(self, length: int) -> int:
+        """That `fork` would take."""
+        return self.kv.bytes_of(int(self.kept[:length].sum()))
+
     def fork(self, length: int) -> Sequence:
         """Another that begins with the same tokens."""
         kept = self.kept[:length]
@@ -65,23 +69,25 @@ class PrefixCache:
             self.idle.append(sequence)
             del self.idle[:-AT_REST]
 
-    def take(self, layout: Layout, busy: Iterable[Sequence] = ()) -> tuple[Sequence | None, int]:
+    def take(self, layout: Layout, busy: Iterable[Sequence], used: int) -> tuple[Sequence | None, int]:
         """The sequence that shares most with a prompt, and how many tokens; (None, 0) when none does.
 
-        A sequence at rest is handed out itself when at least half of it is shared, else forked, so that what else it holds is not lost; one
-        in use is always forked.
+        A sequence at rest is handed out itself when at least half of it is shared or it would have to go for its copy, else forked, so that
+        what else it holds is not lost; one in use is always forked, or nothing is shared. used: bytes of those in use.
         """
         resting, best = max(((s, s.common(layout)) for s in self.idle), key=lambda found: found[1], default=(None, 0))
         working, most = max(((s, s.common(layout)) for s in busy), key=lambda found: found[1], default=(None, 0))
         if working is not None and most > best:
+            if not self.make_room(working.bytes_of(most), used):
+                return None, 0
             found, best = working.fork(most), most
         elif resting is None or not best:
             return None, 0
-        elif 2 * best >= len(resting.keys):
-            self.idle.remove(resting)
-            found = resting
-        else:
+        elif 2 * best < len(resting.keys) and self.make_room(resting.bytes_of(best), used) and resting in self.idle:
             found = resting.fork(best)
+        else:
+            self.idle = [sequence for sequence in self.idle if sequence is not resting]
+            found = resting
         found.fit(layout, best)
         return found, best
 

@@ -123,6 +123,10 @@ class FeatureCache:
             self.bytes -= self._features.pop(next(iter(self._features))).nbytes
         return found
 
+    def forget(self) -> None:
+        self._features.clear()
+        self.bytes = 0
+
 
 def _check_shape(width: int, height: int) -> None:
     if min(width, height) < 1:

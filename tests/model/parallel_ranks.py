@@ -57,6 +57,7 @@ def conversation(folder: Path) -> None:
         follow(echo)
         heard = [[len(messages), config.max_tokens, config.max_seconds] for messages, config in echo.asked]
         (folder / "heard.json").write_text(json.dumps(heard))
+        (folder / "drawn.json").write_text(json.dumps([config.seed for _, config in echo.asked]))
         return
     lead, said = Lead(echo), list[str]()
     config = GenerationConfig(max_tokens=3, max_seconds=1.0, on_text=said.append, cancelled=lambda: True)
@@ -65,8 +66,9 @@ def conversation(folder: Path) -> None:
             said.append(lead.generate(messages, config).content)
         except ModelError as error:
             said.append(str(error))
-        config = replace(config, max_tokens=config.max_tokens + 1)
+        config = replace(config, max_tokens=config.max_tokens + 1, temperature=1.0)
     (folder / "said.json").write_text(json.dumps(said))
+    (folder / "seeds.json").write_text(json.dumps([config.seed for _, config in echo.asked]))
     lead.close()
 
 

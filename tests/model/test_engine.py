@@ -202,6 +202,31 @@ def test_a_budget_smaller_than_one_prompt_is_named_and_smaller_prompts_are_answe
     same(own.generate(begin(noise), CONFIG), Glm4vMoe.load(checkpoint).generate(begin(noise), CONFIG))
 
 
+def test_a_prompt_that_fits_into_the_budget_is_answered_though_nothing_is_to_spare(checkpoint: Path, model: Glm4vMoe, noise: Noise) -> None:
+    from model.glm4v_moe import Glm4vMoe
+
+    own = Glm4vMoe.load(checkpoint)
+    own.cache_bytes = 5 * 256 * KVShape.of(own.model).bytes_per_token
+    messages, width = [Message("user", (noise(0, 560, 560),))], 280
+    while (tokens := len(prompt_of(own, messages))) + 8 <= 5 * 256:
+        said = own.generate(messages, CONFIG)
+        assert own.engine.stats.kv_bytes <= own.cache_bytes
+        same(said, fresh(model).generate(messages, CONFIG))
+        messages = after(messages, said, noise(tokens, width, 280))
+    assert tokens > 5 * 256 * 4 / 5 + 64, "a quarter more would have been too much"
+    with pytest.raises(CacheFull, match="prompt needs"):
+        own.generate(messages, CONFIG)
+
+
+def test_a_prompt_that_shares_little_takes_over_what_is_at_rest_where_there_is_no_room_for_two(own: Glm4vMoe, noise: Noise) -> None:
+    own.cache_bytes = 256 * KVShape.of(own.model).bytes_per_token
+    own.generate(begin(noise, 1), CONFIG)
+    said = own.generate(begin(noise, 2), CONFIG)
+    assert said.cached_tokens > 0
+    assert own.engine.stats.sequences == 1
+    assert own.engine.stats.kv_bytes <= own.cache_bytes
+
+
 def test_a_cancelled_request_ends_alone_and_what_it_read_stays_right(model: Glm4vMoe, own: Glm4vMoe, noise: Noise) -> None:
     pieces: list[str] = []
     config = replace(CONFIG, max_tokens=500, temperature=1.0, seed=0, on_text=pieces.append, cancelled=lambda: len(pieces) > 5)
@@ -222,6 +247,14 @@ def test_the_text_that_is_streamed_is_the_answer(own: Glm4vMoe, noise: Noise) ->
     said = own.generate(begin(noise), replace(CONFIG, temperature=1.0, seed=3, max_tokens=30, on_text=pieces.append))
     assert own.tokens.decode(said.token_ids).startswith("".join(pieces).rstrip("\ufffd"))
     assert len(pieces) > 5
+
+
+@pytest.mark.parametrize("grammar", ['start: /[a-z]{3,9}/ "!"', 'start: "DONE()"'])
+def test_neither_the_stop_token_is_streamed_nor_anything_that_is_forced_left_out(own: Glm4vMoe, noise: Noise, grammar: str) -> None:
+    pieces: list[str] = []
+    said = own.generate(begin(noise), replace(CONFIG, grammar=grammar, max_tokens=30, on_text=pieces.append))
+    assert said.content
+    assert "".join(pieces) == said.content
 
 
 @pytest.mark.parametrize("which", ["on_text", "cancelled"])
@@ -262,6 +295,41 @@ def test_a_request_for_which_memory_does_not_suffice_fails_alone(model: Glm4vMoe
     assert isinstance(found[0], OutOfMemory)
     for i in (1, 2):
         same(found[i], fresh(model).generate(begin(noise, i), CONFIG))
+
+
+@pytest.mark.parametrize("where", ["embed", "encode", "logits"])
+def test_what_is_at_rest_is_let_go_before_a_request_fails_for_lack_of_memory(model: Glm4vMoe, own: Glm4vMoe, noise: Noise, where: str) -> None:
+    def cramped(name: str, work: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        """Has the memory while nothing is at rest."""
+
+        def tried(*given: Any) -> torch.Tensor:
+            if name == where and own.engine.stats.sequences:
+                raise torch.OutOfMemoryError("no memory")
+            return work(*given)
+
+        return tried
+
+    def encode(image: Any, grid: Any) -> torch.Tensor:
+        return own.forward.features(own.preprocessor.frame(image), grid)
+
+    class Beside:
+        logits = staticmethod(cramped("logits", own.engine._forward.logits))
+        features = staticmethod(own.engine._forward.features)
+
+    embed = cramped("embed", own.model.get_input_embeddings())
+    own._engine = Engine(Beside(), KVShape.of(own.model), embed, cramped("encode", encode), 10**9, 10**9)
+    for seed in (1, 2, 3):
+        same(own.generate(begin(noise, seed), CONFIG), fresh(model).generate(begin(noise, seed), CONFIG))
+        assert own.engine.stats.sequences == 1
+
+
+def test_a_caller_s_function_that_fails_before_anything_is_read_ends_its_own_request(own: Glm4vMoe, noise: Noise) -> None:
+    def failing(text: str) -> None:
+        raise KeyError(text)
+
+    with pytest.raises(KeyError, match="DONE"):
+        own.generate(begin(noise), replace(CONFIG, grammar='start: "DONE()"', on_text=failing))
+    assert len(own.generate(begin(noise), CONFIG).token_ids) == 8
 
 
 def test_a_prompt_that_cannot_be_read_is_named_and_the_engine_goes_on(own: Glm4vMoe, noise: Noise) -> None:

@@ -46,6 +46,9 @@ def test_two_processes_answer_as_one_does_and_the_second_follows_the_first(check
     together = json.loads((tmp_path / "together.json").read_text())
     assert [ours for ours, _, _ in together] == [theirs for _, theirs, _ in together]
     assert all(cached > 0 for _, _, cached in together[1:])
+    asked, drawn = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("seeds", "drawn"))
+    assert asked[0] is None, "nothing is drawn at temperature 0"
+    assert asked[1:] == drawn[1:] != [None, None]
 
 
 def test_processes_that_torchrun_did_not_start_are_asked_for(checkpoint: Path) -> None:
