@@ -96,6 +96,7 @@ def front(
 
 @app.command()
 def run(
+    context: typer.Context,
     task: Annotated[str, typer.Argument(help="What to do, in plain words.")],
     url: Annotated[str | None, typer.Option(help="The page to start at, in a browser.")] = None,
     desktop: o.DesktopOption = None,
@@ -117,18 +118,19 @@ def run(
     dtype: o.DtypeOption = "auto",
 ) -> None:
     """Do a task in a browser, or on a desktop."""
-    from rich.console import Console
-
     from agent.agent import Agent
     from agent.policy import Limits
     from agent.trajectory import META
     from evals.folder import check_out, new_folder
     from evals.recipe import load, own, own_prompt
-    from evals.report import step_line
+    from evals.report import Terminal, step_line
 
     if (url is None) == (desktop is None):
         raise typer.BadParameter("Give either --url, for a browser, or --desktop.")
-    console, out, size = Console(), out or new_folder(task), read_size(viewport)
+    o.refuse(context, ["start", "monitor"] if desktop is None else ["headed", "profile"], f"not with --{'url' if url else 'desktop'}")
+    if desktop not in (None, "virtual"):
+        o.refuse(context, ["viewport", "scale"], "of a page or of --desktop virtual: this screen is as it is")
+    console, out, size = Terminal(), out or new_folder(task), read_size(viewport)
     check_out(out, META)
     fresh = not out.exists()
     placed: dict[str, Any] = {
@@ -150,11 +152,19 @@ def run(
             prompt=prompt or own_prompt(loaded),
             limits=Limits(max_steps=max_steps, max_seconds=seconds),
             grammar=grammar,
-            ask=typer.prompt if sys.stdin.isatty() else None,
+            ask=_asked if sys.stdin.isatty() else None,
             on_step=lambda step: console.print(step_line(step), soft_wrap=True),
         )
         trajectory = agent.run(task, out=out)
     _ended(trajectory, out, fresh)
+
+
+def _asked(question: str) -> str:
+    """A person's answer. Raises KeyboardInterrupt at Ctrl-C and Ctrl-D: that stops the run."""
+    try:
+        return str(typer.prompt(question))
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _ended(trajectory: Trajectory, out: Path, fresh: bool) -> None:

@@ -31,8 +31,8 @@ FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 class Agent:
     """A model at an environment. One run at a time; the environment is its owner's to close.
 
-    prompt: a protocol or the name of one. generation: instead of the protocol's own way of answering (tools it does not name are added).
-    grammar: "off" to let the model write what it likes, whatever the way of answering says.
+    prompt: a protocol or the name of one. generation: instead of the protocol's own way of answering; its tools and its grammar are the
+    protocol's where it names none. grammar: "off" to let the model write what it likes, whatever the way of answering says.
     ask: answers a question of the model. on_step: told each step once it is recorded.
     """
 
@@ -53,6 +53,8 @@ class Agent:
         self.prompt = make_prompt(prompt, surface) if isinstance(prompt, str) else prompt
         usual = self.prompt.generation()
         self.generation = usual if generation is None else replace(generation, tools=generation.tools or usual.tools)
+        if generation is not None and generation.grammar == "off":
+            self.generation = replace(self.generation, grammar=usual.grammar)
         if grammar == "off":
             self.generation = replace(self.generation, grammar="off")
         self.trajectory = Trajectory("", status="stopped")
@@ -184,7 +186,8 @@ class Agent:
     def _meta(self) -> dict[str, Any]:
         answering = asdict(replace(self.generation, on_text=None, cancelled=None))
         answering |= {"tools": [tool["name"] for tool in self.generation.tools]}
-        answering |= {"grammar": "off" if self.generation.grammar == "off" else "actions"}
+        usual, grammar = self.prompt.generation().grammar, self.generation.grammar
+        answering |= {"grammar": "off" if grammar == "off" else "actions" if grammar == usual else "own"}
         return {
             "model": self.model.name,
             "environment": type(self.environment).__name__,

@@ -10,7 +10,7 @@ from environments.base import Observation
 from model.base import Completion
 from tools.base import Tool, ToolResult
 
-Status = Literal["running", "done", "failed", "max_steps", "max_tokens", "timeout", "parse_error", "stuck", "stopped", "denied", "error"]
+Status = Literal["running", "done", "failed", "max_steps", "max_tokens", "timeout", "parse_error", "stuck", "stopped", "error"]
 """How a run stands: an error is never a failure, a reply that could not be read never a success. A run that was killed stays "running"."""
 
 

@@ -232,7 +232,7 @@ def key_name(name: str) -> str:
     """
     folded = name.strip().lower() if name.strip() else name[:1]
     bare = folded if len(folded) == 1 else folded.replace("_", "").replace("-", "").replace(" ", "")
-    for candidate in (bare, _ALIASES.get(bare, ""), bare[:-1] if bare.endswith(("l", "r")) else ""):
+    for candidate in (bare, _ALIASES.get(bare, ""), bare[:-1] if len(bare) > 2 and bare.endswith(("l", "r")) else ""):
         if candidate in KEYS:
             return candidate
         if candidate in _ALIASES:

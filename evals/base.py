@@ -121,6 +121,13 @@ class Benchmark(Protocol):
 
 
 @runtime_checkable
+class Judged(Protocol):
+    """A benchmark whose scores a judge gives, which may be a model and take its time."""
+
+    judge: Any
+
+
+@runtime_checkable
 class Scripted(Protocol):
     """A benchmark that comes with oracles: models that know how each task is done."""
 

@@ -105,12 +105,8 @@ def train(
     from model.train import fit
     from model.trainer import TrainConfig
 
-    sources = {name: context.get_parameter_source(name) for name in (_WHOLE if lora else _ADAPTERS)}
-    if given := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
-        names = ", ".join(option.opts[0] for option in context.command.params if option.name in given)
-        told = "for training a small model whole: leave it out with --lora" if lora else "for adapters, which --lora RANK trains"
-        raise EvalError(f"{names}: {told}.")
     if lora:
+        o.refuse(context, _WHOLE, "for training a small model whole: leave it out with --lora")
         tune(
             data,
             out,
@@ -121,6 +117,7 @@ def train(
             dtype=dtype,
         )
         return
+    o.refuse(context, _ADAPTERS, "for adapters, which --lora RANK trains")
     if deepen and start is None:
         raise EvalError("--deepen puts layers before those of a checkpoint: name one with --from.")
     config = TrainConfig(
@@ -171,6 +168,8 @@ def report(
     from evals.leaderboard import write_leaderboard
 
     runs = [folder for folder in folders if (folder / RUN).exists()]
+    if out is not None and not runs:
+        raise EvalError("--out: for benchmark runs side by side; the page of a single recorded run lies in its folder.")
     for folder in folders:
         if folder not in runs and not (folder / META).exists():
             raise EvalError(f"{folder} holds no run: there is neither {RUN} nor {META}.")

@@ -33,6 +33,7 @@ commands = typer.Typer(rich_markup_mode=None)
 
 @commands.command("eval")
 def evaluate(
+    context: typer.Context,
     benchmark: Annotated[str, typer.Argument(help="Its name; `glimpse eval list` lists them.")],
     tasks: o.TasksOption = "",
     seeds: o.SeedsOption = "",
@@ -72,6 +73,7 @@ def evaluate(
     if benchmark == "list":
         Console().print(catalogue())
         return
+    _refuse_idle(context, benchmark, agent, cluster)
     again, out = _folder(benchmark, out, resume, retry_errors, failed_only)
     given = {"headless": not headed, "environment": environment, "suite": suite, "assets": assets, "data": data, **_named(option)}
     options = _known(benchmark, given)
@@ -138,6 +140,24 @@ def run_recipe(recipe: Recipe, out: Path, plan: Plan, *, again: Again = "no", cl
         with on_cluster(cluster, recipe, plan, gpus) as (hire, named, protocol):
             summary = run_and_tell(recipe.make, named, out, replace(plan, prompt=protocol), again=again, about=recipe.about(), hire=hire)
     raise typer.Exit(130 if summary.stopped == BY_HAND else 3 if summary.stopped or not summary.complete else 0)
+
+
+_OF_EPISODES = ["grammar", "max_steps", "seconds", "repeats", "shard", "retries", "stall", "retry_errors", "failed_only"]
+_OF_EPISODES += ["replay", "cluster"]
+_OF_ITEMS = ("responses", "coordinates")
+"""Parameters of `eval` for benchmarks of episodes, and for grounding benchmarks."""
+
+
+def _refuse_idle(context: typer.Context, benchmark: str, agent: str, cluster: str | None) -> None:
+    """Raise EvalError for options that would do nothing here."""
+    if benchmark in benchmarks() and is_grounding(benchmark):
+        o.refuse(context, _OF_EPISODES, f"for benchmarks of episodes; {benchmark} asks a question about each screenshot")
+    else:
+        o.refuse(context, _OF_ITEMS, f"for grounding benchmarks; {benchmark} has episodes")
+    if agent != "replay":
+        o.refuse(context, ["replay"], "the run that --agent replay does again")
+    if cluster is None:
+        o.refuse(context, ["gpus"], "of each worker on a --cluster")
 
 
 def is_grounding(benchmark: str) -> bool:

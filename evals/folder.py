@@ -40,7 +40,8 @@ def new_folder(what: str) -> Path:
 def check_out(out: Path, holds: str = RUN) -> None:
     """Raise EvalError when no run can be written there (something is in the way, or it holds a run already). Writes nothing."""
     if (out / holds).exists():
-        raise EvalError(f"{out} already holds a run: go on with it by --resume, or name another folder with --out.")
+        way = "go on with it by --resume, or name" if holds == RUN else "name"
+        raise EvalError(f"{out} already holds a run: {way} another folder with --out.")
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise EvalError(

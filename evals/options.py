@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from evals.base import EvalError
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="tiny (the embedded one), a checkpoint folder, or a hub id such as zai-org/GLM-4.5V.")
@@ -65,3 +68,11 @@ AgentOption = Annotated[
 ReplayOption = Annotated[Path | None, typer.Option(help="Folder of the run that --agent replay does again.")]
 ClusterOption = Annotated[str | None, typer.Option(help="local, or ray://host:port: run the episodes on a Ray cluster.")]
 GpusOption = Annotated[float, typer.Option(min=0, help="GPUs of each worker on the cluster.")]
+
+
+def refuse(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Raise EvalError for those of these parameters that were given on the command line: nothing that is given is ignored in silence."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise EvalError(f"{', '.join(option.opts[0] for option in context.command.params if option.name in given)}: {why}.")

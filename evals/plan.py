@@ -13,7 +13,7 @@ from evals.base import EvalError, Task
 from evals.episode import key_of
 
 STALL = 600.0
-"""Seconds in which an episode may show no sign of life, the model's own time not counted."""
+"""Seconds in which an episode may show no sign of life, the time of its model and of a judge not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Plan:
     repeats: how often each task and seed, times how often the benchmark's list has it. shard: (i, n), only each n-th episode, from the i-th
     on, counted from 1. workers: episodes at a time, each in an environment of its own. retries: how often an episode that ends in an error
     which is not the agent's is run again.
-    stall: seconds; an episode that shows no sign of life for longer, while no model is thinking, is given up and its environment replaced.
+    stall: seconds; an episode that shows no sign of life for longer, while neither model nor judge is thinking, is given up and its
+    environment replaced.
     """
 
     prompt: str

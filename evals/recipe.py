@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,10 +41,11 @@ class Recipe:
         try:
             return make_benchmark(self.benchmark, tasks=self.tasks, seeds=self.seeds, **self.options)
         except TypeError as error:
-            unknown = str(error).partition("unexpected keyword argument ")[2]
+            unknown = re.search(r"(?:unexpected keyword|multiple values for( keyword)?) argument ('\w+')", str(error))
             if not unknown:
                 raise
-            raise EvalError(f"{self.benchmark} has no option {unknown.replace('_', '-')}.") from None
+            told = "is no --option: it has a flag of its own" if "multiple" in unknown[0] else "is no option of it"
+            raise EvalError(f"{self.benchmark}: {unknown[2].replace('_', '-')} {told}.") from None
 
     def actor(self) -> tuple[Model | PerEpisode, str]:
         """Who acts, and the protocol it writes in. Raises EvalError or ModelError when there is none such."""
@@ -53,9 +55,10 @@ class Recipe:
         return stand_in(self.agent, self.make, self.replay)
 
     def about(self) -> dict[str, Any]:
-        """For run.json; JSON only."""
+        """For run.json; JSON only. Under "options" what episodes depend on: a type of numbers that was asked for, too."""
         plain = json.loads(json.dumps(asdict(self), default=str))
-        return {"recipe": plain, "agent": self.agent, "options": {"tasks": plain["tasks"], **plain["options"]}}
+        dtype = {} if self.loading.get("dtype", "auto") == "auto" else {"dtype": plain["loading"]["dtype"]}
+        return {"recipe": plain, "agent": self.agent, "options": {"tasks": plain["tasks"], **plain["options"], **dtype}}
 
 
 def load(model: str, prompt: str | None = None, *, tensor_parallel: int | None = None, **loading: Any) -> Any:

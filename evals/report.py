@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,14 @@ ROWS = 40
 """With more tasks, or tags, than this the table has no row for each."""
 FEW = 20
 """With fewer tasks it is said that a percentile bootstrap over them is too narrow: √((G-1)/G) · 1.96 / t of Student's width, 0.91 of 19."""
+
+
+class Terminal(Console):
+    """A console that falls silent when nobody reads it any more (`… | head`): rich would end the process, and the run with it."""
+
+    def on_broken_pipe(self) -> None:
+        with suppress(SystemExit):
+            super().on_broken_pipe()
 
 
 def step_line(step: Step) -> Text:

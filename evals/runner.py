@@ -259,7 +259,7 @@ def _open(out: Path, about: Mapping[str, Any], slots: Sequence[Slot], again: Aga
         raise EvalError(
             f"{out} holds a run of another configuration: {other} is {found.get(other)!r} there, {about[other]!r} here; name another --out."
         )
-    if found["episodes"] != about["episodes"]:
+    if sorted(map(str, found["episodes"])) != sorted(map(str, about["episodes"])):  # merged ones are in another order
         raise EvalError(f"{out} holds a run of other episodes ({len(found['episodes'])}; asked for {len(slots)}); name another with --out.")
     ended = {slot.key: slot for slot in slots if (out / EPISODES / slot.key / RESULT).exists()}
     episodes = {key: read_episode((file := out / EPISODES / key / RESULT).read_bytes(), str(file)) for key in ended}

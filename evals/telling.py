@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
@@ -20,7 +19,7 @@ from evals.episode import Episode
 from evals.folder import RUN, read_about
 from evals.html import write_report
 from evals.plan import Plan, Slot
-from evals.report import one_line, step_line, table
+from evals.report import Terminal, one_line, step_line, table
 from evals.runner import Again, Watch, run
 from evals.summary import Summary
 from evals.worker import OnStep, PerEpisode, Worker
@@ -97,7 +96,7 @@ def run_and_tell(
     hire: Callable[[OnStep], Worker] | None = None,
 ) -> Summary:
     """Run a benchmark as `evals.runner.run` does, and tell it on the terminal: steps, episodes, the table, the folder, its page."""
-    console, pace = Console(), Pace()
+    console, pace = Terminal(), Pace()
     bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True)
     running = bar.add_task("episodes", total=None)
     narrator = Narrator(lambda line: bar.console.print(line, soft_wrap=True), pace)

@@ -6,8 +6,8 @@ import errno
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from agent.agent import FULL, Agent
 from agent.base import Step
 from agent.trajectory import Trajectory
 from environments.base import Environment, EnvironmentFault, Stopped
-from evals.base import Benchmark, EvalError, Score, ScoringError, Unjudged
+from evals.base import Benchmark, EvalError, Judged, Score, ScoringError, Unjudged
 from evals.episode import Episode, Outcome, outcome
 from evals.plan import Plan, Slot
 from model.base import Completion, GenerationConfig, Message, Model, ModelError
@@ -130,8 +130,8 @@ class LocalWorker:
                 instruction = benchmark.instruction(task, env)
                 trajectory = self._act(slot, env, benchmark, instruction, folder, sign)
                 if trajectory.status not in ("error", "stopped"):
-                    sign.beat()
-                    score, error, reason, details = _scored(benchmark, slot, trajectory, env)
+                    with sign.at_work(isinstance(benchmark, Judged)):
+                        score, error, reason, details = _scored(benchmark, slot, trajectory, env)
         except (EnvironmentFault, ModelError) as fault:
             error, reason = "model_error" if isinstance(fault, ModelError) else "env_error", str(fault)
         except EvalError:
@@ -191,7 +191,7 @@ class LocalWorker:
 
 
 class _SignOfLife:
-    """When an episode last did something; while its model thinks it always does."""
+    """When an episode last did something; while its model or its judge thinks it always does."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
@@ -200,6 +200,16 @@ class _SignOfLife:
 
     def beat(self) -> None:
         self._last = time.monotonic()
+
+    @contextmanager
+    def at_work(self, thinking: bool) -> Iterator[None]:
+        self.thinking = thinking
+        self.beat()
+        try:
+            yield
+        finally:
+            self.beat()
+            self.thinking = False
 
     def silent(self) -> float:
         """Seconds."""
@@ -213,12 +223,8 @@ class _Heard:
         self.name, self._model, self._sign = model.name, model, sign
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
-        self._sign.thinking = True
-        try:
+        with self._sign.at_work(True):
             return self._model.generate(messages, config)
-        finally:
-            self._sign.beat()
-            self._sign.thinking = False
 
 
 def _scored(

@@ -194,8 +194,8 @@ class Engine:
         return True
 
     def _reserved(self, kv: KV, tokens: int, held: int = 0) -> bool:
-        """Whether there is room for so many tokens more, which it then has: some to spare, where the budget allows that. held: its bytes, if
-        `_used` does not count them."""
+        """Whether there is room for so many tokens more, which it then has, and some to spare where the budget allows that. held: its
+        bytes, if `_used` does not count them."""
         if not kv.growth(tokens):
             return True
         used = self._used() + held

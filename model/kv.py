@@ -76,8 +76,10 @@ class KV:
         return max(0, self._wanted(tokens, spare) - self.capacity) * self.shape.bytes_per_token
 
     def reserve(self, tokens: int, spare: bool = True) -> None:
-        """Make room for so many more; spare: and for a quarter of what there is, so that growing seldom copies. One layer after another: the
-        old memory and the new of more than one are never held together."""
+        """Make room for so many more; spare: and for a quarter of what there is, so that growing seldom copies.
+
+        One layer after another: never more than one is held twice.
+        """
         wanted = self._wanted(tokens, spare)
         if wanted > self.capacity:
             self._arrays = []

@@ -89,6 +89,14 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["train", "no-such-folder", "--lora", "2", "--no-compile", "--minutes", "60"], "--minutes, --compile: for training"),
         (["train", "no-such-folder", "--epochs", "2"], "--epochs: for adapters, which --lora RANK trains"),
         (["demos", "miniwob", "--seeds", "0-4"], "Seed 0 is for testing"),
+        (["run", "Click.", "--url", "about:blank", "--start", "xterm", "--monitor", "2"], "--start, --monitor: not with --url"),
+        (["run", "Click.", "--desktop", "virtual", "--headed"], "--headed: not with --desktop"),
+        (["run", "Click.", "--desktop", "current", "--scale", "2"], "--scale: of a page"),
+        (["eval", "screenspot_v2", "--shard", "1/2", "--repeats", "3"], "--repeats, --shard: for benchmarks of episodes"),
+        (["eval", "buttons", "--coordinates", "pixels"], "--coordinates: for grounding benchmarks"),
+        (["eval", "buttons", "--replay", "runs/x"], "--replay: the run that --agent replay does again"),
+        (["eval", "buttons", "--gpus", "1"], "--gpus: of each worker on a --cluster"),
+        (["eval", "buttons", "--option", "tasks=x"], "buttons: 'tasks' is no --option: it has a flag of its own"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_named_and_nothing_is_written(call: Call, tmp_path: Path, arguments: list[str], named: str) -> None:

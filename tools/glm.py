@@ -79,12 +79,15 @@ class Glm:
             given.pop("hold", None)
         if call.name in _CLICKS:
             button, count = _CLICKS[call.name]
-            return Call("click", given | {"button": button, "count": count})
+            return Call("click", _agreed(call.name, given, {"button": button, "count": count}))
         if call.name in _DRAGS or call.name == "drag":
-            return Call("drag", _path_read({"button": _DRAGS[call.name]} | given if call.name in _DRAGS else given))
+            named = {"button": _DRAGS[call.name]} if call.name in _DRAGS else {}
+            return Call("drag", _path_read(_agreed(call.name, given, named)))
         if call.name == "scroll":
             return Call("scroll", _notches(given))
         if call.name == "type" and "content" in given:
+            if "text" in given:
+                raise ParseError("type takes content or text, not both.")
             given["text"] = given.pop("content")
         return Call(call.name, given)
 
@@ -142,8 +145,18 @@ def _points(text: Any) -> list[Any]:
     return points
 
 
+def _agreed(name: str, given: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with what the call's name says. Raises ParseError when they say otherwise: which of the two is meant is not known."""
+    for key, value in named.items():
+        if key in given and str(given[key]).strip().lower() != str(value):
+            raise ParseError(f"{name} with {key} {given[key]!r} says two things: leave {key} out.")
+    return {**given, **named}
+
+
 def _notches(given: Mapping[str, Any]) -> dict[str, Any]:
     rest = dict(given)
+    if "direction" in rest and ("dx" in rest or "dy" in rest):
+        raise ParseError("scroll takes direction and step, or dx and dy, not both.")
     if "direction" not in rest:
         return rest if "dx" in rest or "dy" in rest else _notches(rest | {"direction": "down"})
     direction, step = str(rest.pop("direction")).strip().lower(), str(rest.pop("step", _STEP)).strip()

@@ -17,6 +17,7 @@ import pytest
 from agent.agent import Agent
 from agent.base import Step
 from agent.policy import Limits
+from agent.prompts.base import Constraint
 from agent.trajectory import Trajectory
 from environments.base import Button, Observation, Point
 from model.base import Completion, GenerationConfig, Message
@@ -205,6 +206,22 @@ def test_a_recorded_run_says_what_made_it(tmp_path: Path) -> None:
     }
     assert back.meta["limits"]["max_steps"] == 30
     assert set(back.steps[0].timings) == {"observe", "render", "generate", "read", "act"}
+
+
+@pytest.mark.parametrize(
+    ("generation", "constraint", "told"),
+    [
+        (None, "actions", "actions"), (None, "off", "off"), (GenerationConfig(temperature=0.7), "actions", "actions"),
+        (GenerationConfig(temperature=0.7), "off", "off"), (GenerationConfig(grammar='start: "x"'), "actions", "own"),
+    ],
+)  # fmt: skip
+def test_an_agent_answers_within_the_protocol_s_grammar_unless_another_or_none_is_named_and_says_which(
+    generation: GenerationConfig | None, constraint: Constraint, told: str
+) -> None:
+    agent = Agent(ScriptedModel([call("done")]), Board(), generation=generation, grammar=constraint)
+    usual = agent.prompt.generation().grammar
+    assert agent.generation.grammar == {"actions": usual, "off": "off", "own": 'start: "x"'}[told]
+    assert agent.run("Do it.").meta["generation"]["grammar"] == told
 
 
 def test_a_folder_with_a_run_is_refused_before_anything_is_done(tmp_path: Path) -> None:

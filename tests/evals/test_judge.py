@@ -1,8 +1,9 @@
 """Judges of live tasks: what a model is shown and how its reply is read, verdicts of people, and a recorded run judged again."""
 
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,16 @@ from PIL import Image
 
 from agent.base import Status, Step
 from agent.trajectory import Trajectory
-from environments.base import Observation
-from evals.base import EvalError, ScoringError, Task, Unjudged
+from environments.base import Environment, Observation
+from evals.base import EvalError, Score, ScoringError, Task, Unjudged
 from evals.episode import Episode
 from evals.folder import EPISODES, FORMAT, RESULT, RUN, SUMMARY, write_json
 from evals.judge import AnswerJudge, Case, Nobody, TrajectoryJudge, Verdicts, case_of, judge_of, judged, rejudge
+from evals.plan import Slot
+from evals.worker import LocalWorker
 from model.base import Completion
 from model.scripted import ScriptedModel
+from tests.evals.halves import PLAN, LeftHalf, asked, slow
 from tools.base import ToolResult
 from tools.computer import Click
 from tools.control import Done
@@ -109,6 +113,18 @@ def test_a_stage_that_cannot_be_read_is_an_error_of_the_evaluation(replies: list
 def test_a_status_of_failure_is_no_success() -> None:
     replies = ["Key Points:\n1. x", "Score: 1", 'Thoughts: no success.\nStatus: "failure"']
     assert not TrajectoryJudge(ScriptedModel(replies)).judge(case(shots=["red"])).success
+
+
+def test_a_judge_that_thinks_long_is_no_environment_that_hangs(tmp_path: Path) -> None:
+    class Thinking(LeftHalf):
+        judge = Nobody()
+
+        def score(self, task: Task, trajectory: Trajectory, env: Environment) -> Score:
+            time.sleep(1.5)
+            return super().score(task, trajectory, env)
+
+    plan = replace(PLAN, stall=0.6)
+    assert LocalWorker(lambda: Thinking(asked(1)), slow(), plan).run(Slot(asked(1)[0]), tmp_path / "one").success
 
 
 def verdicts(folder: Path, **found: object) -> Path:

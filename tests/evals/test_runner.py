@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +22,6 @@ from environments.base import Environment
 from evals.base import Benchmark, EvalError, Score, ScoringError, Task
 from evals.episode import Episode
 from evals.folder import RUN, check_out, locked, read_episodes
-from evals.merge import merge
 from evals.plan import Plan, Slot, parse_shard
 from evals.report import step_line
 from evals.runner import ERRORS_IN_A_ROW, Watch, run
@@ -147,6 +147,14 @@ def test_a_terminal_that_has_gone_changes_no_result(tmp_path: Path) -> None:
     assert (summary.complete, summary.successes, summary.errors) == (True, 1, 0)
 
 
+def test_a_terminal_that_nobody_reads_ends_no_program(tmp_path: Path) -> None:
+    code = "import pathlib, sys; from evals.report import Terminal; terminal = Terminal(); "
+    code += "[terminal.print('x' * 9_000) for _ in range(50)]; print('the end'); pathlib.Path(sys.argv[1]).touch()"
+    piped = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {shlex.quote(str(tmp_path / 'there'))} | head -1"
+    ended = subprocess.run(piped, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.stderr, (tmp_path / "there").exists()) == ("", True)
+
+
 def test_ctrl_c_keeps_what_is_done_and_marks_the_summary_incomplete(tmp_path: Path) -> None:
     summary = run(LeftHalf, Interrupted([LEFT, DONE, RIGHT]), tmp_path, PLAN)
     assert (summary.planned, summary.episodes, summary.successes, summary.complete) == (2, 1, 1, False)
@@ -260,23 +268,6 @@ def test_shards_together_are_the_whole_run_and_none_runs_twice(tmp_path: Path) -
     for wrong in ("0/3", "4/3", "2", "a/b"):
         with pytest.raises(EvalError, match="is no shard"):
             parse_shard(wrong)
-
-
-def test_shards_put_together_equal_the_whole_run_and_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
-    run(lambda: LeftHalf(asked(5)), slow(), tmp_path / "whole", PLAN)
-    parts = [tmp_path / f"part{part}" for part in (1, 2)]
-    for part, out in enumerate(parts, 1):
-        run(lambda: LeftHalf(asked(5)), slow(), out, replace(PLAN, shard=(part, 2)))
-    summary = merge(parts, tmp_path / "merged")
-    assert (summary.planned, summary.successes, summary.complete) == (5, 3, True)
-    assert came_of(tmp_path / "merged") == came_of(tmp_path / "whole")
-    with pytest.raises(EvalError, match="an episode counts once"):
-        merge([*parts, parts[0]], tmp_path / "twice")
-    with pytest.raises(EvalError, match="not all here: 2/2 missing"):
-        merge(parts[:1], tmp_path / "half")
-    run(lambda: LeftHalf(asked(5)), slow(), tmp_path / "other", replace(PLAN, max_steps=1))
-    with pytest.raises(EvalError, match="different configurations"):
-        merge([parts[0], tmp_path / "other"], tmp_path / "mixed")
 
 
 def test_a_recorded_run_done_again_gives_the_same_results(tmp_path: Path) -> None:

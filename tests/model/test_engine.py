@@ -298,7 +298,9 @@ def test_a_request_for_which_memory_does_not_suffice_fails_alone(model: Glm4vMoe
 
 
 @pytest.mark.parametrize("where", ["embed", "encode", "logits"])
-def test_what_is_at_rest_is_let_go_before_a_request_fails_for_lack_of_memory(model: Glm4vMoe, own: Glm4vMoe, noise: Noise, where: str) -> None:
+def test_what_is_at_rest_is_let_go_before_a_request_fails_for_lack_of_memory(
+    model: Glm4vMoe, own: Glm4vMoe, noise: Noise, where: str
+) -> None:
     def cramped(name: str, work: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         """Has the memory while nothing is at rest."""
 

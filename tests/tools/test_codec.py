@@ -32,6 +32,23 @@ def test_what_is_rendered_parses_to_the_same_action(space: ActionSpace, action: 
     assert space.parse(space.render(action)) == action
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "left_click(start_box='[5,6]', button='right')", "left_double_click(start_box='[5,6]', count='1')",
+        "left_drag(start_box='[5,6]', end_box='[7,8]', button='right')", "scroll(start_box='[5,6]', direction='up', dy='9')",
+        "type(content='a', text='b')",
+    ],
+)  # fmt: skip
+def test_a_call_that_says_two_things_is_refused(text: str) -> None:
+    with pytest.raises(ParseError, match=r"two things|not both"):
+        GLM.parse(text)
+
+
+def test_what_a_call_s_name_says_may_be_said_again() -> None:
+    assert GLM.parse("right_click(start_box='[412,305]', button='Right', count=1)") == Click(point=AT, button="right")
+
+
 @given(action=any_action, before=st.text(alphabet="abc (.\n'", max_size=20), after=st.text(alphabet="abc.\n", max_size=20))
 @settings(max_examples=200, deadline=None)
 def test_a_boxed_action_is_found_in_prose(action: Tool, before: str, after: str) -> None:
@@ -234,6 +251,7 @@ def test_a_native_string_is_raw_whatever_it_looks_like() -> None:
         ("scroll(start_box='[1,2]', dx=0)", "a scroll needs a number of notches that is not 0"),
         ("key(keys='hyper+x')", "There is no key 'hyper'."),
         ("key(keys='ctrl+')", "There is no key ''."),
+        ("key(keys='ctrl+al')", "There is no key 'al'."),
         ("WAIT(seconds=100)", "seconds: it should be less than or equal to 60, not '100'. Write it like this: WAIT()"),
         (r"type(content='\ud800')", "type: content: it holds half a character"),
     ],
