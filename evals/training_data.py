@@ -85,7 +85,7 @@ def examples(*folders: Path) -> Iterator[Example]:
     """
     rng, elsewhere = random.Random(0), list[str]()
     for example in (example for folder in folders for example in _recorded(folder)):
-        here = {bare(word.text) for word in example.words}
+        here = {bare(word.text) for word in example.words or ()}  # where it is not known what is written, nothing is said to be absent
         some = rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 12))
         absent = [word for word in some if word.lower() not in {one.lower() for one in here}]
         elsewhere = [*elsewhere, *sorted(word for word in here if len(word) > 1 and not held_out(word))][-400:]
@@ -161,7 +161,7 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
     for step, label in zip(trajectory.steps, labels, strict=False):
         call, touched = "" if step.action is None else ACTIONS.render(step.action), [Touched() for _ in _points(step.action)]
         if label is not None and step.action is not None:
-            size, words = step.seen.screenshot.size, label.get("words", [])
+            size, words = step.seen.screenshot.size, label.get("words", ())
             known = label if "thought" in label or not step.thought else {**label, "thought": [[step.thought, None]]}
             question = _question(trajectory.task, history, past, step.action, known, words, size, task)
             others = [
@@ -174,7 +174,8 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if plain else ()
             clicks = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *clicks)
-            yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, letters(words), task)
+            shown = letters(words) if "words" in label else None
+            yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, shown, task)
         history.append(compact_reply(step.thought, call))
         past += touched
 

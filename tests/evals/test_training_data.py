@@ -1,14 +1,22 @@
-"""What is held out, and what a checkpoint says of its own use."""
+"""What is learned of which recordings, what is held out, and what a checkpoint says of its own use."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from evals.demonstrations import DATASET
-from evals.training_data import about, split
+from agent.trajectory import Trajectory
+from evals.demonstrations import DATASET, WORD_PAGES
+from evals.training_data import about, examples, split
+from evals.word_pages import PAGES, PIXELS
 from model import embedded_path
 from model.examples import Example
+from tests.agent.scenes import click, did
+from tools.base import Tool
+from tools.control import Done
 
 
 @pytest.mark.parametrize("seed", range(10_000, 10_060))
@@ -29,3 +37,29 @@ def test_a_checkpoint_trained_on_runs_of_ones_own_keeps_the_screen_of_the_one_it
     assert about([tmp_path], embedded_path(), tmp_path) == about([tmp_path], embedded_path()), "of a run that has saved nothing yet"
     assert about([tmp_path], None, embedded_path()) == about([tmp_path], embedded_path()), "of one that goes on"
     assert about([tmp_path]) == about([tmp_path], tmp_path) == {"prompt": "compact"}
+
+
+def test_of_a_run_of_ones_own_it_is_not_known_what_is_written_and_nothing_is_said_to_be_absent(tmp_path: Path) -> None:
+    write_page(tmp_path / "pages", 10_001)
+    record(tmp_path / "mine" / "1", [click(20), Done()])
+    page, *own = examples(tmp_path / "pages", tmp_path / "mine")
+    assert page.words
+    assert [example.words for example in own] == [None, None]
+    assert not any(example.readings for example in own)
+
+
+def record(folder: Path, actions: Sequence[Tool], thought: str = "") -> Path:
+    """A run that ended as done, of 20×10 pixels."""
+    trajectory = Trajectory.start("Tick it.", folder)
+    for index, action in enumerate(actions):
+        trajectory.add(replace(did(index, action), thought=thought))
+    trajectory.finish("done")
+    return folder
+
+
+def write_page(data: Path, seed: int) -> None:
+    """A page of the word "lamp", as `glimpse demos words` records one."""
+    (data / WORD_PAGES).mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", PIXELS, "white").save(data / WORD_PAGES / f"{seed}.png")
+    with (data / WORD_PAGES / PAGES).open("a") as lines:
+        lines.write(json.dumps({"seed": seed, "words": [["lamp", [10, 10, 50, 20], [15, 25, 35, 45]]], "things": []}) + "\n")
