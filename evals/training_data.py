@@ -19,7 +19,7 @@ from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORD_PAGES
 from evals.drawings import things_asked
 from evals.drills import drill
 from evals.episode import read_episode
-from evals.folder import EPISODES, RESULT, RUN
+from evals.folder import EPISODES, RESULT, RETRIED, RUN
 from evals.instructions import clicking
 from evals.oracles.page import TOP
 from evals.pages import SCALE
@@ -104,6 +104,7 @@ def _recorded(data: Path) -> Iterator[Example]:
     for file in sorted(data.glob(f"**/{WORD_PAGES}/{PAGES}")):
         for line in file.read_text().splitlines():
             page = json.loads(line)
+            _refuse_test_seed(page["seed"], f"{file} holds a page")
             found = True
             things = tuple(things_asked(random.Random(page["seed"]), page.get("things", ()), PIXELS))
             told = _told([*finds(page["words"], PIXELS), *things], page["seed"], PIXELS)
@@ -114,8 +115,9 @@ def _recorded(data: Path) -> Iterator[Example]:
 
 
 def _trajectories(data: Path) -> list[Path]:
-    """Folders of recorded runs, all tasks of a seed together."""
-    found = (meta.parent for meta in data.glob("**/meta.json"))
+    """Folders of recorded runs, all tasks of a seed together; of a benchmark's run only episodes that have a result, none set aside."""
+    folders = (meta.parent for meta in data.glob("**/meta.json"))
+    found = (one for one in folders if (one / RESULT).exists() or one.parent.name != EPISODES if one.parent.name != RETRIED)
     return sorted(found, key=lambda folder: (len(folder.name), folder.name, folder.parent.name))
 
 
@@ -124,17 +126,23 @@ def _taught(folder: Path) -> tuple[str, Trajectory, list[dict[str, Any] | None]]
     task = folder.parent.name
     if (folder / RESULT).exists():  # an episode of a benchmark's run
         episode = read_episode((folder / RESULT).read_bytes(), str(folder / RESULT))
-        if episode.seed is not None and episode.seed < TEST_SEEDS:
-            raise EvalError(f"{folder} is an episode of seed {episode.seed}, which is for testing: train on seeds from {TEST_SEEDS} on.")
+        _refuse_test_seed(episode.seed, f"{folder} is an episode")
         if not episode.success:
             return None
         task = episode.task
+    elif (folder / LABELS).exists() and folder.name.isdecimal():
+        _refuse_test_seed(int(folder.name), f"{folder} is a demonstration")
     trajectory = Trajectory.load(folder)
     if trajectory.status != "done":
         return None
     labels: list[dict[str, Any] | None]
     labels = json.loads((folder / LABELS).read_text()) if (folder / LABELS).exists() else [{}] * len(trajectory.steps)
     return task, trajectory, [None if label is None or label.get("kind") == "stray" else label for label in labels]
+
+
+def _refuse_test_seed(seed: int | None, what: str) -> None:
+    if seed is not None and seed < TEST_SEEDS:
+        raise EvalError(f"{what} of seed {seed}, which is for testing: train on seeds from {TEST_SEEDS} on.")
 
 
 def split(found: Sequence[Example]) -> tuple[list[Example], list[Example]]:

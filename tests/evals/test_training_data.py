@@ -9,12 +9,16 @@ import pytest
 from PIL import Image
 
 from agent.trajectory import Trajectory
-from evals.demonstrations import DATASET, WORD_PAGES
-from evals.training_data import about, examples, split
+from evals.base import EvalError
+from evals.demonstrations import DATASET, LABELS, WORD_PAGES
+from evals.episode import Episode
+from evals.folder import EPISODES, RETRIED
+from evals.training_data import about, examples, lessons, split
 from evals.word_pages import PAGES, PIXELS
 from model import embedded_path
 from model.examples import Example
 from tests.agent.scenes import click, did
+from tests.evals.run_folders import write_run
 from tools.base import Tool
 from tools.control import Done
 
@@ -46,6 +50,29 @@ def test_of_a_run_of_ones_own_it_is_not_known_what_is_written_and_nothing_is_sai
     assert page.words
     assert [example.words for example in own] == [None, None]
     assert not any(example.readings for example in own)
+
+
+def test_of_a_benchmarks_run_nothing_is_learned_that_was_set_aside_or_has_no_result(tmp_path: Path) -> None:
+    success = Episode("lamp", 10_001, "success", success=True)
+    write_run(tmp_path / "run", [success])
+    record(tmp_path / "run" / EPISODES / success.key, [click(20)])
+    record(tmp_path / "run" / EPISODES / "lamp-3", [click(30)])
+    record(tmp_path / "run" / RETRIED / "lamp-10001-1", [click(40)])
+    assert [example.image.parent.name for example in examples(tmp_path)] == [success.key]
+    assert len(list(lessons([tmp_path], "tool_call"))) == 1
+
+
+def test_test_seeds_are_refused_in_every_kind_of_data(tmp_path: Path) -> None:
+    episode = Episode("lamp", 9_999, "success", success=True)
+    write_run(tmp_path / "run", [episode])
+    record(tmp_path / "run" / EPISODES / episode.key, [click(20)])
+    (record(tmp_path / "demos" / "lamp" / "9999", [click(20)]) / LABELS).write_text("[{}]")
+    write_page(tmp_path / "pages", 9_999)
+    for data, what in (("run", "lamp-9999 is an episode"), ("demos", "9999 is a demonstration"), ("pages", r"pages.jsonl.* a page")):
+        with pytest.raises(EvalError, match=rf"{what} of seed 9999, which is for testing: train on seeds from 10000 on"):
+            list(examples(tmp_path / data))
+    record(tmp_path / "mine" / "9999", [click(20)])
+    assert len(list(examples(tmp_path / "mine"))) == 1, "a run of one's own has no seed, whatever its name"
 
 
 def record(folder: Path, actions: Sequence[Tool], thought: str = "") -> Path:
