@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import zlib
@@ -13,7 +14,7 @@ from typing import Any
 
 from agent.prompts.base import make_prompt
 from agent.prompts.compact import CompactPrompt, compact_reply, compact_text, find_text
-from agent.trajectory import Trajectory
+from agent.trajectory import META, Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORD_PAGES
 from evals.drawings import things_asked
@@ -44,35 +45,41 @@ DRILLS, DRILLS_ON_PAGES = 2, 3
 
 
 def about(folders: Sequence[Path], *before: Path | None) -> dict[str, Any]:
-    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to. Where no folder says
-    that, it is the screen of what it goes on from: of those before it, the last that there is. Raises ModelError when that one's
+    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to. Where no data set in
+    them says that, it is the screen of what it goes on from: of those before it, the last that there is. Raises ModelError when that one's
     config.json is damaged."""
-    recorded: dict[str, Any] = next((json.loads((f / DATASET).read_text()) for f in folders if (f / DATASET).exists()), {})
+    described = (json.loads(file.read_text()) for folder in folders for file in _below(folder, DATASET))
+    recorded: dict[str, Any] = next((one for one in described if "viewport" in one), {})
     saved = [config for folder in before if folder and (config := folder / "config.json").exists()]
     if not recorded and saved:
         recorded = read_json(saved[-1]).get("glimpse", {})
     return {"prompt": CompactPrompt.name, **{key: recorded[key] for key in ("viewport", "region", "scale") if key in recorded}}
 
 
-def provenance(folders: Sequence[Path]) -> dict[str, Any]:
-    """What these folders hold, with every seed: of data sets, and of checkpoints trained on some, as their dataset.json says it, of
-    benchmark runs those of the successes."""
+def provenance(folders: Sequence[Path], *before: Path | None) -> dict[str, Any]:
+    """What is trained on, with every seed: of the checkpoints before this one, and of the data sets in these folders, as their dataset.json
+    says it; of the benchmark runs in them the seeds of the successes."""
     sources, seeds = list[Any](), dict[str, set[int]]()
-    for folder in folders:
-        if (folder / DATASET).exists():
-            recorded = json.loads((folder / DATASET).read_text())
+    earlier = [file for folder in before if folder and (file := folder / DATASET).exists()]
+    for file in (*earlier, *(file for folder in folders for file in _below(folder, DATASET, RUN))):
+        recorded = json.loads(file.read_text())
+        if file.name == DATASET:
             sources += recorded["sources"]
             for task, listed in recorded["seeds"].items():
                 seeds.setdefault(task, set()).update(parse_seeds(listed))
-        if (folder / RUN).exists():
-            run = json.loads((folder / RUN).read_text())
-            sources.append({"benchmark": run["benchmark"], "model": run.get("model")})
-            for result in folder.glob(f"{EPISODES}/*/{RESULT}"):
+        else:
+            sources.append({"benchmark": recorded["benchmark"], "model": recorded.get("model")})
+            for result in file.parent.glob(f"{EPISODES}/*/{RESULT}"):
                 episode = read_episode(result.read_bytes(), str(result))
                 if episode.success and episode.seed is not None:
                     seeds.setdefault(episode.task, set()).add(episode.seed)
     sources = [source for at, source in enumerate(sources) if source not in sources[:at]]
     return {"sources": sources, "seeds": {task: format_seeds(sorted(seeds[task])) for task in sorted(seeds)}}
+
+
+def _below(folder: Path, *names: str) -> list[Path]:
+    """The files of these names in a folder and in those below it, in order of their paths; found in one walk, for there may be many."""
+    return sorted(Path(place, name) for place, _, files in os.walk(folder) for name in names if name in files)
 
 
 def examples(*folders: Path) -> Iterator[Example]:
@@ -96,12 +103,12 @@ def examples(*folders: Path) -> Iterator[Example]:
 
 
 def _recorded(data: Path) -> Iterator[Example]:
-    found = False
-    for folder in _trajectories(data):
+    found, there = False, _below(data, META, PAGES)
+    for folder in _trajectories(there):
         for example in _of_trajectory(folder):
             found = True
             yield example
-    for file in sorted(data.glob(f"**/{WORD_PAGES}/{PAGES}")):
+    for file in (file for file in there if file.name == PAGES and file.parent.name == WORD_PAGES):
         for line in file.read_text().splitlines():
             page = json.loads(line)
             _refuse_test_seed(page["seed"], f"{file} holds a page")
@@ -114,10 +121,11 @@ def _recorded(data: Path) -> Iterator[Example]:
         raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
 
 
-def _trajectories(data: Path) -> list[Path]:
-    """Folders of recorded runs, all tasks of a seed together; of a benchmark's run only episodes that have a result, none set aside."""
-    folders = (meta.parent for meta in data.glob("**/meta.json"))
-    found = (one for one in folders if (one / RESULT).exists() or one.parent.name != EPISODES if one.parent.name != RETRIED)
+def _trajectories(files: Sequence[Path]) -> list[Path]:
+    """The folders of recorded runs among these files', all tasks of a seed together; of a benchmark's run none that was set aside, nor an
+    episode without a result."""
+    folders = (file.parent for file in files if file.name == META and file.parent.parent.name != RETRIED)
+    found = (folder for folder in folders if folder.parent.name != EPISODES or (folder / RESULT).exists())
     return sorted(found, key=lambda folder: (len(folder.name), folder.name, folder.parent.name))
 
 
@@ -261,7 +269,7 @@ def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:
     `examples` does.
     """
     found = False
-    for folder in (place for data in folders for place in _trajectories(data)):
+    for folder in (place for data in folders for place in _trajectories(_below(data, META))):
         if (taught := _taught(folder)) is None:
             continue
         _, trajectory, labels = taught

@@ -13,7 +13,7 @@ from evals.base import EvalError
 from evals.demonstrations import DATASET, LABELS, WORD_PAGES
 from evals.episode import Episode
 from evals.folder import EPISODES, RETRIED
-from evals.training_data import about, examples, lessons, split
+from evals.training_data import about, examples, lessons, provenance, split
 from evals.word_pages import PAGES, PIXELS
 from model import embedded_path
 from model.examples import Example
@@ -31,16 +31,36 @@ def test_a_seed_is_held_out_in_demonstrations_and_in_benchmark_runs_alike(seed: 
 
 
 def test_a_checkpoint_trained_on_runs_of_ones_own_keeps_the_screen_of_the_one_it_began_with(tmp_path: Path) -> None:
-    recorded = tmp_path / "recorded"
+    mine, recorded = tmp_path / "mine", tmp_path / "recorded"
+    mine.mkdir()
     recorded.mkdir()
     (recorded / DATASET).write_text(json.dumps({"viewport": [9, 9], "scale": 2.0}))
     own = json.loads((embedded_path() / "config.json").read_text())["glimpse"]
     screen = {key: own[key] for key in ("viewport", "region", "scale")}
-    assert about([tmp_path], embedded_path()) == {"prompt": "compact", **screen}
-    assert about([tmp_path, recorded], embedded_path()) == {"prompt": "compact", "viewport": [9, 9], "scale": 2.0}
-    assert about([tmp_path], embedded_path(), tmp_path) == about([tmp_path], embedded_path()), "of a run that has saved nothing yet"
-    assert about([tmp_path], None, embedded_path()) == about([tmp_path], embedded_path()), "of one that goes on"
-    assert about([tmp_path]) == about([tmp_path], tmp_path) == {"prompt": "compact"}
+    assert about([mine], embedded_path()) == {"prompt": "compact", **screen}
+    assert about([mine, recorded], embedded_path()) == {"prompt": "compact", "viewport": [9, 9], "scale": 2.0}
+    assert about([mine], embedded_path(), mine) == about([mine], embedded_path()), "of a run that has saved nothing yet"
+    assert about([mine], None, embedded_path()) == about([mine], embedded_path()), "of one that goes on"
+    assert about([mine]) == about([mine], mine) == {"prompt": "compact"}
+
+
+def test_of_data_sets_and_runs_that_stand_together_in_a_folder_all_are_told(tmp_path: Path) -> None:
+    words, tabs, screen = {"benchmark": "words", "stray": 0.1}, {"benchmark": "miniwob", "stray": 0.1}, {"viewport": [9, 9], "scale": 2.0}
+    told = {
+        "all/words": {"sources": [words], **screen, "seeds": {"words": "10000"}},
+        "all/tabs": {"sources": [tabs], **screen, "seeds": {"click-tab": "10001-10002"}},
+        "all/old/t0": {"sources": [tabs], "seeds": {"click-tab": "10007"}},  # of a checkpoint: it knows no screen
+        "t1": {"sources": [words], "seeds": {"words": "10001"}},
+    }
+    for name, recorded in told.items():
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / DATASET).write_text(json.dumps(recorded))
+    write_run(tmp_path / "all" / "run", [Episode("lamp", 10_005, "success", success=True), Episode("lamp", 10_006, "failure")])
+    write_run(tmp_path / "t1" / "core", [Episode("lamp", 3, "success", success=True)])  # how a checkpoint did is no part of what it learned
+    assert about([tmp_path / "all"]) == {"prompt": "compact", **screen}
+    found = provenance([tmp_path / "all"], tmp_path / "t1", None, tmp_path / "none")
+    assert found["sources"] == [words, tabs, {"benchmark": "miniwob", "model": "scripted"}]
+    assert found["seeds"] == {"click-tab": "10001-10002,10007", "lamp": "10005", "words": "10000-10001"}
 
 
 def test_of_a_run_of_ones_own_it_is_not_known_what_is_written_and_nothing_is_said_to_be_absent(tmp_path: Path) -> None:
