@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.prompts.base import make_prompt
-from agent.prompts.compact import CompactPrompt, compact_reply, compact_text, find_text
+from agent.prompts.compact import TEXT_ROOM, CompactPrompt, compact_reply, compact_text, find_text, is_thought
 from agent.trajectory import META, Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORD_PAGES
@@ -86,8 +86,8 @@ def examples(*folders: Path) -> Iterator[Example]:
     """An example for each step of the trajectories in some folders, and for each page of words.
 
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
-    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and has DRILLS
-    or DRILLS_ON_PAGES; made-up instructions name what is to be clicked.
+    those that ended as done; of all only what the compact protocol can say. Each example also asks for some words of other screens, to be
+    told from those that are there, and has DRILLS or DRILLS_ON_PAGES; made-up instructions name what is to be clicked.
     Raises EvalError when a folder holds none, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
@@ -175,10 +175,13 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
     once = sum(label is not None and label.get("kind") not in (None, "end") for label in labels) == 1
     history, past = list[str](), list[Touched]()
     for step, label in zip(trajectory.steps, labels, strict=False):
-        call, touched = "" if step.action is None else ACTIONS.render(step.action), [Touched() for _ in _points(step.action)]
-        if label is not None and step.action is not None:
+        if step.action is None or not _sayable(step.action):
+            continue  # nor is it in the history: the agent's own has no such line
+        thought = step.thought if is_thought(step.thought) else ""
+        touched = [Touched() for _ in _points(step.action)]
+        if label is not None:
             size, words = step.seen.screenshot.size, label.get("words", ())
-            known = label if "thought" in label or not step.thought else {**label, "thought": [[step.thought, None]]}
+            known = label if "thought" in label or not thought else {**label, "thought": [[thought, None]]}
             question = _question(trajectory.task, history, past, step.action, known, words, size, task)
             others = [
                 _question(other["instruction"], history, past, ACTIONS.parse(other["call"]), other["label"], words, size, "other")
@@ -192,7 +195,7 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             asked = (*readings(words, size), *clicks)
             shown = letters(words) if "words" in label else None
             yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, shown, task)
-        history.append(compact_reply(step.thought, call))
+        history.append(compact_reply(thought, ACTIONS.render(step.action)))
         past += touched
 
 
@@ -245,7 +248,13 @@ def _afterwards(task: str, asked: Question, size: tuple[int, int], seed: str, wo
         yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),), beside=asked.beside)
 
 
-def _points(action: Tool | None) -> Sequence[Thousandths]:
+def _sayable(action: Tool) -> bool:
+    """Whether it is an action of the compact protocol, no text in it longer than the grammar allows: other protocols know more."""
+    texts = (value for value in action.arguments().values() if isinstance(value, str))
+    return type(action) in ACTIONS.tools and all(len(text) <= TEXT_ROOM for text in texts)
+
+
+def _points(action: Tool) -> Sequence[Thousandths]:
     if isinstance(action, Click | Hover | Scroll):
         return (action.point,)
     return action.path if isinstance(action, Drag) else ()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from agent.prompts.compact import compact_text
 from agent.trajectory import Trajectory
 from evals.base import EvalError
 from evals.demonstrations import DATASET, LABELS, WORD_PAGES
@@ -20,7 +21,8 @@ from model.examples import Example
 from tests.agent.scenes import click, did
 from tests.evals.run_folders import write_run
 from tools.base import Tool
-from tools.control import Done
+from tools.computer import Type
+from tools.control import Done, Fail, Remember, Wait
 
 
 @pytest.mark.parametrize("seed", range(10_000, 10_060))
@@ -93,6 +95,18 @@ def test_test_seeds_are_refused_in_every_kind_of_data(tmp_path: Path) -> None:
             list(examples(tmp_path / data))
     record(tmp_path / "mine" / "9999", [click(20)])
     assert len(list(examples(tmp_path / "mine"))) == 1, "a run of one's own has no seed, whatever its name"
+
+
+@pytest.mark.parametrize(
+    ("thought", "kept"), [("", ""), ("The field is empty.", "# The field is empty.\n"), ("It is.\nSo I type.", ""), ("a" * 81, "")]
+)
+def test_of_another_protocols_run_all_that_is_learned_can_be_said_in_the_compact_one(tmp_path: Path, thought: str, kept: str) -> None:
+    record(tmp_path, [click(20), Wait(), Remember(text="17"), Type(text="a" * 65), Type(text="ok"), Fail(), Done()], thought)
+    clicked, typed, done = (example.questions[0] for example in examples(tmp_path))
+    calls = "left_click(start_box='[20,500]')", "type(content='ok')", "DONE()"
+    assert [question.reply for question in (clicked, typed, done)] == [f"{kept}{call}" for call in calls]
+    assert done.text == compact_text("Tick it.", [f"{kept}{call}" for call in calls[:2]]), "what cannot be said was never said"
+    assert len(done.past) == 1
 
 
 def record(folder: Path, actions: Sequence[Tool], thought: str = "") -> Path:
