@@ -17,13 +17,13 @@ from environments.browser import BrowserEnvironment
 from evals.base import EvalError
 from evals.demonstrations import TEST_SEEDS, Strays, record_all
 from evals.instructions import clicking, copying
-from evals.screen_words import finds, named, standing
+from evals.screen_words import finds, named, readings, standing
 from evals.training_data import examples, provenance, split
 from evals.word_pages import PAGES, draw, open_browser, training_word, word
 from evals.words import WORDS, bare, held_out
-from model.examples import Touched
+from model.examples import Example, Touched
 from tools import compact_actions
-from tools.computer import Click
+from tools.computer import Click, Type
 
 
 def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -> None:
@@ -101,6 +101,20 @@ def test_about_a_twentieth_of_the_words_is_kept_from_training_and_never_drawn_fo
     assert bare("(don't!)") == "don't"
 
 
+def test_a_word_kept_from_training_is_not_typed_in_it_either() -> None:
+    rng = random.Random(3)
+    made = [[word(rng, lambda _: True), (5, 20 * i, 65, 20 * i + 12), [5.0] * 20] for i in range(800)]
+    typed = [question for question in readings(made, (200, 16_000)) if question.text.startswith("read")]
+    assert {(question.tag, held_out(question.read.text)) for question in typed if question.read} == {("read", False), ("unseen", True)}
+    train, held = split([Example(Path(f"words/{seed}.png"), (), tuple(typed)) for seed in range(TEST_SEEDS, TEST_SEEDS + 60)])
+    assert {question.tag for example in train for question in example.readings} == {"read"}
+    assert {question.tag for example in held for question in example.readings} == {"read", "unseen"}
+    for question in (copying(rng) for _ in range(3000)):
+        action = compact_actions().parse(question.reply)
+        assert isinstance(action, Type)
+        assert not any(map(held_out, action.text.split())), action.text
+
+
 def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_training(tmp_path: Path) -> None:
     seeds = range(TEST_SEEDS, TEST_SEEDS + 64)
     assert record_all("words", tmp_path, (), seeds, Strays(), workers=1, tell=print) == 64
@@ -121,7 +135,7 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
     assert {q.tag for example in train for q in example.questions} == {"copy", "drill"}
     for example in train:
-        here = {bare(seen.text) for seen in example.words}
+        here = {bare(seen.text) for seen in example.words or ()}
         assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
 
 
