@@ -25,7 +25,7 @@ from evals.oracles import ORACLES
 from evals.oracles.base import STUDENT_STEPS, Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from evals.recipe import load
-from evals.word_pages import PAGES, record_pages
+from evals.word_pages import PAGES, cut_unfinished, read_pages, record_pages
 from model.base import Model
 
 TEST_SEEDS = 10_000
@@ -61,6 +61,8 @@ def record_all(
     if name == WORD_PAGES and strays.student:
         raise EvalError("There is nothing to do on pages of words, so no student can begin them: leave --student out.")
     shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
+    if name == WORD_PAGES:
+        cut_unfinished(out / WORD_PAGES / PAGES)
     before = _recorded_seeds(out)
     try:
         if workers == 1:
@@ -147,7 +149,7 @@ def _recorded_seeds(out: Path) -> dict[str, list[int]]:
     found = dict[str, list[int]]()
     for task in sorted(one for one in out.iterdir() if one.is_dir()) if out.is_dir() else ():
         if (task / PAGES).exists():
-            seeds = [json.loads(line)["seed"] for line in (task / PAGES).read_text().splitlines()]
+            seeds = [page["seed"] for page in read_pages(task / PAGES)]
         else:
             names = (file.parent.name for file in task.glob(f"*/{LABELS}"))
             seeds = [int(name) for name in names if name.isdecimal()]

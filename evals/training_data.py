@@ -25,7 +25,7 @@ from evals.instructions import clicking
 from evals.oracles.page import TOP
 from evals.pages import SCALE
 from evals.screen_words import centre, finds, letters, miss, named, readings, standing
-from evals.word_pages import PAGES, PIXELS
+from evals.word_pages import PAGES, PIXELS, read_pages
 from evals.words import bare, held_out
 from model.checkpoint import read_json
 from model.examples import Example, Lesson, Question, Touched
@@ -88,7 +88,7 @@ def examples(*folders: Path) -> Iterator[Example]:
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
     those that ended as done; of all only what the compact protocol can say. Each example also asks for some words of other screens, to be
     told from those that are there, and has DRILLS or DRILLS_ON_PAGES; made-up instructions name what is to be clicked.
-    Raises EvalError when a folder holds none, and for episodes of test seeds.
+    Raises EvalError when a folder holds none, for a damaged line of pages, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
     for example in (example for folder in folders for example in _recorded(folder)):
@@ -109,11 +109,10 @@ def _recorded(data: Path) -> Iterator[Example]:
             found = True
             yield example
     for file in (file for file in there if file.name == PAGES and file.parent.name == WORD_PAGES):
-        for line in file.read_text().splitlines():
-            page = json.loads(line)
+        for page in read_pages(file):
             _refuse_test_seed(page["seed"], f"{file} holds a page")
             found = True
-            things = tuple(things_asked(random.Random(page["seed"]), page.get("things", ()), PIXELS))
+            things = tuple(things_asked(random.Random(page["seed"]), page["things"], PIXELS))
             told = _told([*finds(page["words"], PIXELS), *things], page["seed"], PIXELS)
             asked = (*readings(page["words"], PIXELS, "find on pages"), *things, *told)
             yield Example(file.parent / f"{page['seed']}.png", (), asked, letters(page["words"]))

@@ -8,6 +8,8 @@ import pytest
 
 from evals.base import EvalError
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, Strays, record_all
+from evals.training_data import examples
+from evals.word_pages import PAGES
 
 SEEDS = range(TEST_SEEDS, TEST_SEEDS + 3)
 PLAIN = {"benchmark": "buttons", "stray": 0.0}
@@ -48,6 +50,22 @@ def test_a_recording_that_is_interrupted_is_described_as_far_as_it_came(tmp_path
         record_all("buttons", tmp_path, (), SEEDS, Strays(0.0), workers=1, tell=interrupt)
     assert len(list(tmp_path.glob(f"*/*/{LABELS}"))) == 1
     assert (described(tmp_path)["sources"], described(tmp_path)["seeds"]) == ([PLAIN], {"click-named": str(SEEDS[0])})
+
+
+def test_a_page_whose_line_was_not_finished_is_drawn_anew_and_a_damaged_line_is_named(tmp_path: Path) -> None:
+    assert asked(tmp_path, SEEDS, name="words") == 3
+    file = tmp_path / "words" / PAGES
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    assert len(list(examples(tmp_path))) == 2
+    assert asked(tmp_path, SEEDS, name="words") == 1
+    assert file.read_bytes() == whole
+    assert described(tmp_path)["seeds"] == {"words": f"{SEEDS[0]}-{SEEDS[2]}"}
+    for damaged in (whole[100:], b"{}\n" + whole, b"[]\n" + whole):
+        file.write_bytes(damaged)
+        for read in (lambda: list(examples(tmp_path)), lambda: asked(tmp_path, SEEDS, name="words")):
+            with pytest.raises(EvalError, match=r"pages.jsonl, line 1: this is no page of words"):
+                read()
 
 
 def test_a_request_that_fails_says_why_and_leaves_no_folder(tmp_path: Path) -> None:
