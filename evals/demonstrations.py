@@ -58,8 +58,9 @@ def record_all(
     Raises EvalError as `record` does, ModelError when the student cannot be loaded.
     """
     _refuse_test_seeds(seeds)
-    if name == WORD_PAGES and strays.student:
-        raise EvalError("There is nothing to do on pages of words, so no student can begin them: leave --student out.")
+    given = {"--tasks": tasks, "--student": strays.student, "--stray": strays.share != Strays().share}
+    if name == WORD_PAGES and any(given.values()):
+        raise EvalError(f"There is nothing to do on pages of words: leave {', '.join(option for option in given if given[option])} out.")
     shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
     if name == WORD_PAGES:
         cut_unfinished(out / WORD_PAGES / PAGES)

@@ -16,7 +16,7 @@ PLAIN = {"benchmark": "buttons", "stray": 0.0}
 
 
 def asked(out: Path, seeds: range, stray: float = 0.0, name: str = "buttons") -> int:
-    return record_all(name, out, (), seeds, Strays(stray), workers=1, tell=print)
+    return record_all(name, out, (), seeds, Strays() if name == "words" else Strays(stray), workers=1, tell=print)
 
 
 def described(out: Path) -> dict[str, Any]:

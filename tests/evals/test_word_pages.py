@@ -253,5 +253,13 @@ def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_pa
 def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
         record_all("words", tmp_path, (), [TEST_SEEDS - 1], Strays(), workers=1, tell=print)
-    with pytest.raises(EvalError, match="leave --student out"):
-        record_all("words", tmp_path, (), [TEST_SEEDS], Strays(1.0, "tiny"), workers=1, tell=print)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "strays", "option"),
+    [((), Strays(student="tiny"), "--student"), (("nonsense",), Strays(), "--tasks"), ((), Strays(0.0), "--stray")],
+)
+def test_what_pages_of_words_have_not_cannot_be_asked_of_them(tmp_path: Path, tasks: Sequence[str], strays: Strays, option: str) -> None:
+    with pytest.raises(EvalError, match=f"nothing to do on pages of words: leave {option} out"):
+        record_all("words", tmp_path / "out", tasks, [TEST_SEEDS], strays, workers=1, tell=print)
+    assert not (tmp_path / "out").exists()
