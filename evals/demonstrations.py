@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from evals.oracles import ORACLES
 from evals.oracles.base import STUDENT_STEPS, Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from evals.recipe import load
-from evals.word_pages import PAGES, cut_unfinished, read_pages, record_pages
+from evals.word_pages import PAGES, cut_unfinished, page_group, read_pages, record_pages
 from model.base import Model
 
 TEST_SEEDS = 10_000
@@ -61,7 +62,8 @@ def record_all(
     given = {"--tasks": tasks, "--student": strays.student, "--stray": strays.share != Strays().share}
     if name == WORD_PAGES and any(given.values()):
         raise EvalError(f"There is nothing to do on pages of words: leave {', '.join(option for option in given if given[option])} out.")
-    shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
+    together = [list(some) for _, some in groupby(seeds, page_group if name == WORD_PAGES else None)]
+    shares = [[seed for some in together[i::workers] for seed in some] for i in range(min(workers, len(together)))]
     if name == WORD_PAGES:
         cut_unfinished(out / WORD_PAGES / PAGES)
     before = _recorded_seeds(out)

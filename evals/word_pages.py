@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from html import escape
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -277,7 +278,7 @@ _WRITE: dict[Kind, Callable[[_Writer], str]] = {
     "mixed": _Writer.page, "running text": _Writer.running_text, "drawing": _Writer.drawing,
 }  # fmt: skip
 _RECORDED: tuple[Kind, ...] = ("mixed", "running text", "drawing")
-"""What is recorded, sixty-four pages after the other: every second thirty-two at one device pixel for a CSS pixel."""
+"""What is recorded, sixty-four seeds after the other (page_group): every second thirty-two at one device pixel for a CSS pixel."""
 
 
 class Drawn(NamedTuple):
@@ -329,18 +330,23 @@ def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironm
     return browser
 
 
+def page_group(seed: int) -> int:
+    """The number of the thirty-two seeds, from a multiple of it on, whose pages are of one kind and sharpness and are drawn at once."""
+    return seed // (_COLUMNS * _ROWS)
+
+
 def record_pages(seeds: Sequence[int], out: Path) -> int:
     """Draw pages of training words into a folder, a third of them of running text, a third with drawings, half at one device pixel for a
     CSS pixel and resampled; what it holds already is not drawn again. Returns how many were drawn. Raises EvalError as `read_pages` does.
     """
     out.mkdir(parents=True, exist_ok=True)
     drawn = {page["seed"] for page in read_pages(out / PAGES)}
-    left = [seed for seed in seeds if seed not in drawn]
+    left = sorted({*seeds} - drawn)
     with open_browser() as sharp, open_browser(1.0) as coarse, (out / PAGES).open("ab", 0) as lines:
-        for number, at in enumerate(range(0, len(left), _COLUMNS * _ROWS)):
+        for number, some in groupby(left, page_group):
             browser, scale = (coarse, 1.0) if number % 2 else (sharp, SCALE)
             kind = _RECORDED[number // 2 % len(_RECORDED)]
-            for seed, image, words, things in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale, kind=kind):
+            for seed, image, words, things in draw(browser, list(some), training_word, scale, kind=kind):
                 image.save(out / f"{seed}.png", compress_level=1)
                 line = json.dumps({"seed": seed, "words": words, "things": things}) + "\n"
                 lines.write(line.encode())  # at once, for other processes write there, too

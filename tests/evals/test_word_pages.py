@@ -19,7 +19,7 @@ from evals.demonstrations import TEST_SEEDS, Strays, record_all
 from evals.instructions import clicking, copying
 from evals.screen_words import finds, named, readings, standing
 from evals.training_data import examples, provenance, split
-from evals.word_pages import PAGES, draw, open_browser, training_word, word
+from evals.word_pages import PAGES, draw, open_browser, read_pages, training_word, word
 from evals.words import WORDS, bare, held_out
 from model.examples import Example, Touched
 from tools import compact_actions
@@ -137,6 +137,20 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     for example in train:
         here = {bare(seen.text) for seen in example.words or ()}
         assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
+
+
+def test_a_seed_is_recorded_as_the_same_page_whichever_others_are_and_however_many_workers_record(tmp_path: Path) -> None:
+    seeds = [*range(10_016, 10_020), *range(10_048, 10_052), *range(10_080, 10_083), *range(10_112, 10_114)]
+    for name, some, workers in (("all", seeds, 1), ("shared", seeds, 2), ("resumed", seeds[3::-2], 1), ("resumed", seeds, 1)):
+        record_all("words", tmp_path / name, (), some, Strays(), workers=workers, tell=print)
+    for name in ("shared", "resumed"):
+        known, others = ({page["seed"]: page for page in read_pages(tmp_path / one / "words" / PAGES)} for one in ("all", name))
+        assert others == known
+        assert sorted(known) == seeds
+        for seed in seeds:
+            assert (tmp_path / name / "words" / f"{seed}.png").read_bytes() == (tmp_path / "all" / "words" / f"{seed}.png").read_bytes(), (
+                seed
+            )
 
 
 def test_the_same_data_is_the_same_examples_in_every_process(tmp_path: Path) -> None:
