@@ -89,6 +89,7 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["train", "no-such-folder", "--lora", "2", "--no-compile", "--minutes", "60"], "--minutes, --compile: for training"),
         (["train", "no-such-folder", "--epochs", "2"], "--epochs: for adapters, which --lora RANK trains"),
         (["demos", "miniwob", "--seeds", "0-4"], "Seed 0 is for testing"),
+        (["demos", "words", "--seeds", "10000", "--tasks", "x", "--stray", "0.5"], "leave --tasks, --stray out"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_named_and_nothing_is_written(call: Call, tmp_path: Path, arguments: list[str], named: str) -> None:
