@@ -126,9 +126,8 @@ def train(
     )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
     found = split(list(examples(*data)))
-    earlier = [folder for folder in (began, out) if folder is not None and (folder / DATASET).exists()]
     out.mkdir(parents=True, exist_ok=True)
-    (out / DATASET).write_text(json.dumps(provenance([*earlier, *data])) + "\n")  # what a checkpoint is trained on goes with it
+    (out / DATASET).write_text(json.dumps(provenance(data, began, out)) + "\n")  # what a checkpoint is trained on goes with it
     fit(found, out, config, lambda progress: print(progress_line(progress), flush=True), about(data, began, out), began)
 
 
@@ -149,7 +148,7 @@ def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **pla
     fit_lora(trainer, found, lambda progress: print(progress_line(progress), flush=True))
     trainer.save(out, str(Path(base).resolve()) if Path(base).is_dir() else base, {**loaded.settings, "prompt": prompt})
     folder = embedded_path() if base == "tiny" else Path(base)
-    (out / DATASET).write_text(json.dumps(provenance([*([folder] if (folder / DATASET).exists() else []), *data])) + "\n")
+    (out / DATASET).write_text(json.dumps(provenance(data, folder)) + "\n")
 
 
 @data.command()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from agent.agent import Agent
 from agent.policy import Limits
 from agent.prompts.compact import CompactPrompt
 from evals.base import Benchmark, EvalError, Task, format_seeds, make_benchmark
+from evals.folder import write_text
 from evals.oracles import ORACLES
 from evals.oracles.base import STUDENT_STEPS, Label, Oracle
 from evals.pages import REGION, SCALE, VIEWPORT, PageEnvironment
 from evals.recipe import load
-from evals.word_pages import PAGES, record_pages
+from evals.word_pages import PAGES, cut_unfinished, page_group, read_pages, record_pages
 from model.base import Model
 
 TEST_SEEDS = 10_000
@@ -57,17 +59,24 @@ def record_all(
     Raises EvalError as `record` does, ModelError when the student cannot be loaded.
     """
     _refuse_test_seeds(seeds)
-    if name == WORD_PAGES and strays.student:
-        raise EvalError("There is nothing to do on pages of words, so no student can begin them: leave --student out.")
-    shares = [seeds[i::workers] for i in range(min(workers, len(seeds)))]
-    out.mkdir(parents=True, exist_ok=True)
+    given = {"--tasks": tasks, "--student": strays.student, "--stray": strays.share != Strays().share}
+    if name == WORD_PAGES and any(given.values()):
+        raise EvalError(f"There is nothing to do on pages of words: leave {', '.join(option for option in given if given[option])} out.")
+    together = [list(some) for _, some in groupby(seeds, page_group if name == WORD_PAGES else None)]
+    shares = [[seed for some in together[i::workers] for seed in some] for i in range(min(workers, len(together)))]
+    if name == WORD_PAGES:
+        cut_unfinished(out / WORD_PAGES / PAGES)
+    before = _recorded_seeds(out)
     try:
         if workers == 1:
             return _share(name, out, tasks, seeds, strays, tell)
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             return sum(pool.map(partial(_share, name, out, tasks, strays=strays, tell=None), shares))
-    finally:
-        _describe(out, {"benchmark": name, "stray": strays.share, **({"student": strays.student} if strays.student else {})})
+    finally:  # an interrupted recording is described as far as it came, a request that recorded nothing leaves things as they were
+        seeds_now = _recorded_seeds(out)
+        if seeds_now != before or (seeds_now and not (out / DATASET).exists()):
+            student = {"student": strays.student} if strays.student else {}
+            _describe(out, seeds_now, {"benchmark": name, "stray": strays.share, **student})
 
 
 def _refuse_test_seeds(seeds: Sequence[int | None]) -> None:
@@ -128,16 +137,25 @@ def _demonstrate(benchmark: Benchmark, task: Task, folder: Path, stray: float, s
     return Recorded(task.id, task.seed or 0, score.reward, score.success)
 
 
-def _describe(out: Path, recorded: dict[str, Any]) -> None:
-    """Write what the data set holds; what other benchmarks recorded there stays in it."""
-    seeds = {task.name: format_seeds(_seeds(task)) for task in sorted(out.iterdir()) if task.is_dir()}
-    before = json.loads((out / DATASET).read_text())["sources"] if (out / DATASET).exists() else []
-    sources = [*(source for source in before if source["benchmark"] != recorded["benchmark"]), recorded]
-    screen = {"viewport": VIEWPORT, "region": REGION, "scale": SCALE}
-    (out / DATASET).write_text(json.dumps({"sources": sources, **screen, "seeds": seeds}) + "\n")
+def _describe(out: Path, seeds: dict[str, list[int]], source: dict[str, Any]) -> None:
+    """Write what the data set holds; what was recorded there before, with whatever options, stays in it."""
+    sources = json.loads((out / DATASET).read_text())["sources"] if (out / DATASET).exists() else []
+    if source not in sources:
+        sources.append(source)
+    about = {"sources": sources, "viewport": VIEWPORT, "region": REGION, "scale": SCALE}
+    listed = {task: format_seeds(seeds[task]) for task in seeds}
+    write_text(out / DATASET, json.dumps({**about, "seeds": listed}) + "\n")
 
 
-def _seeds(folder: Path) -> list[int]:
-    if (folder / PAGES).exists():
-        return sorted(json.loads(line)["seed"] for line in (folder / PAGES).read_text().splitlines())
-    return sorted(int(seed.name) for seed in folder.iterdir())
+def _recorded_seeds(out: Path) -> dict[str, list[int]]:
+    """The seeds of each task that are recorded whole, and those of the pages of words. Other files and folders are passed over."""
+    found = dict[str, list[int]]()
+    for task in sorted(one for one in out.iterdir() if one.is_dir()) if out.is_dir() else ():
+        if (task / PAGES).exists():
+            seeds = [page["seed"] for page in read_pages(task / PAGES)]
+        else:
+            names = (file.parent.name for file in task.glob(f"*/{LABELS}"))
+            seeds = [int(name) for name in names if name.isdecimal()]
+        if seeds:
+            found[task.name] = sorted(seeds)
+    return found

@@ -2,6 +2,7 @@
 
 run.json                     what was run and with what: enough to run it again
 episodes/<key>/              the episode's trajectory, and result.json, written last: an episode without it did not end
+retried/<key>-<n>/           what it had left before it was run again
 responses.jsonl              of a grounding benchmark instead: what the model said to each item
 judgements.jsonl             and what that is worth: an Episode a line
 summary.json                 counts and rates
@@ -26,7 +27,7 @@ from evals.episode import Episode, episode_key, read_episode
 from evals.summary import Summary
 
 RUN, RESULT, SUMMARY, REPORT = "run.json", "result.json", "summary.json", "report.html"
-EPISODES, RESPONSES, JUDGEMENTS, LOCK = "episodes", "responses.jsonl", "judgements.jsonl", ".lock"
+EPISODES, RETRIED, RESPONSES, JUDGEMENTS, LOCK = "episodes", "retried", "responses.jsonl", "judgements.jsonl", ".lock"
 FORMAT = 2
 """The folder's number, in run.json. Another is refused rather than guessed at."""
 

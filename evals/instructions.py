@@ -12,6 +12,7 @@ from string import ascii_letters, digits
 from agent.prompts.compact import compact_text
 from evals.screen_words import miss
 from evals.word_pages import training_word, word
+from evals.words import held_out
 from model.examples import Question, Touched
 from tools import compact_actions
 from tools.base import Thousandths
@@ -89,6 +90,15 @@ def _field(rng: random.Random) -> str:
 
 
 def _value(rng: random.Random) -> str:
+    """What is to be typed; no word of it is kept from training."""
+    made = _any_value(rng)
+    again = random.Random(made)  # a chance of its own: what is drawn after this stays what it was
+    while any(map(held_out, made.split())):
+        made = _any_value(again)
+    return made
+
+
+def _any_value(rng: random.Random) -> str:
     """One to three words, a sentence, letters and digits by chance, a date, a time, a name of a file, or digits."""
     kind = rng.random()
     if kind < 0.45:

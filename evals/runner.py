@@ -19,15 +19,13 @@ from typing import Any, Literal
 from agent.base import Step
 from evals.base import Benchmark, EvalError
 from evals.episode import Episode, read_episode
-from evals.folder import EPISODES, FORMAT, RESULT, RUN, check_out, locked, read_about, write_json, write_summary
+from evals.folder import EPISODES, FORMAT, RESULT, RETRIED, RUN, check_out, locked, read_about, write_json, write_summary
 from evals.plan import Plan, Slot
 from evals.provenance import commit, config_hash, prompt_hash, versions
 from evals.summary import Summary, summarise
 from evals.worker import UNJUDGED, LocalWorker, OnStep, PerEpisode, Stop, Worker, WorkerLost
 from model.base import Model
 
-RETRIED = "retried"
-"""Where what an episode left before it was run again is kept."""
 ERRORS_IN_A_ROW = 3
 """So many episodes in a row that end in an error stop the run: what is broken will not mend by itself."""
 BY_HAND = "stopped by hand"

@@ -55,7 +55,7 @@ def _letter_by_letter(text: str, words: Sequence[Any]) -> Iterator[Word]:
 
 def readings(words: Sequence[Any], size: tuple[int, int], tag: str = "find") -> tuple[Question, ...]:
     """`find "word"` for every word that stands on the screen once, `find "two words"` for some neighbours, `read [x,y]` for every fourth
-    word that is not too long to be typed."""
+    word that is not too long to be typed; of words kept from training with the tag "unseen"."""
     return (*finds(words, size, tag), *_reads(words, size), *_phrases(words, size))
 
 
@@ -76,7 +76,8 @@ def _reads(words: Sequence[Any], size: tuple[int, int]) -> Iterator[Question]:
         if 1 < len(shown) <= 16:
             first = text.index(shown)
             letter = Word(shown, tuple(columns[first : first + len(shown)]), (box[1] + box[3]) / 2)
-            yield Question(f"read [{point.x},{point.y}]", ACTIONS.render(Type(text=shown)), (), "read", letter)
+            tag = "unseen" if held_out(shown) else "read"
+            yield Question(f"read [{point.x},{point.y}]", ACTIONS.render(Type(text=shown)), (), tag, letter)
 
 
 def centre(box: Sequence[float], size: tuple[int, int]) -> Click:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import zlib
@@ -12,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from agent.prompts.base import make_prompt
-from agent.prompts.compact import CompactPrompt, compact_reply, compact_text, find_text
-from agent.trajectory import Trajectory
+from agent.prompts.compact import TEXT_ROOM, CompactPrompt, compact_reply, compact_text, find_text, is_thought
+from agent.trajectory import META, Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORD_PAGES
 from evals.drawings import things_asked
 from evals.drills import drill
 from evals.episode import read_episode
-from evals.folder import EPISODES, RESULT, RUN
+from evals.folder import EPISODES, RESULT, RETRIED, RUN
 from evals.instructions import clicking
 from evals.oracles.page import TOP
 from evals.pages import SCALE
 from evals.screen_words import centre, finds, letters, miss, named, readings, standing
-from evals.word_pages import PAGES, PIXELS
+from evals.word_pages import PAGES, PIXELS, read_pages
 from evals.words import bare, held_out
 from model.checkpoint import read_json
 from model.examples import Example, Lesson, Question, Touched
@@ -44,30 +45,31 @@ DRILLS, DRILLS_ON_PAGES = 2, 3
 
 
 def about(folders: Sequence[Path], *before: Path | None) -> dict[str, Any]:
-    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to. Where no folder says
-    that, it is the screen of what it goes on from: of those before it, the last that there is. Raises ModelError when that one's
+    """What a checkpoint trained on these folders should say of its own use: the prompt, and the screen it is used to. Where no data set in
+    them says that, it is the screen of what it goes on from: of those before it, the last that there is. Raises ModelError when that one's
     config.json is damaged."""
-    recorded: dict[str, Any] = next((json.loads((f / DATASET).read_text()) for f in folders if (f / DATASET).exists()), {})
+    described = (json.loads(file.read_text()) for folder in folders for file in _below(folder, DATASET))
+    recorded: dict[str, Any] = next((one for one in described if "viewport" in one), {})
     saved = [config for folder in before if folder and (config := folder / "config.json").exists()]
     if not recorded and saved:
         recorded = read_json(saved[-1]).get("glimpse", {})
     return {"prompt": CompactPrompt.name, **{key: recorded[key] for key in ("viewport", "region", "scale") if key in recorded}}
 
 
-def provenance(folders: Sequence[Path]) -> dict[str, Any]:
-    """What these folders hold, with every seed: of data sets, and of checkpoints trained on some, as their dataset.json says it, of
-    benchmark runs those of the successes."""
+def provenance(folders: Sequence[Path], *before: Path | None) -> dict[str, Any]:
+    """What is trained on, with every seed: of the checkpoints before this one, and of the data sets in these folders, as their dataset.json
+    says it; of the benchmark runs in them the seeds of the successes."""
     sources, seeds = list[Any](), dict[str, set[int]]()
-    for folder in folders:
-        if (folder / DATASET).exists():
-            recorded = json.loads((folder / DATASET).read_text())
+    earlier = [file for folder in before if folder and (file := folder / DATASET).exists()]
+    for file in (*earlier, *(file for folder in folders for file in _below(folder, DATASET, RUN))):
+        recorded = json.loads(file.read_text())
+        if file.name == DATASET:
             sources += recorded["sources"]
             for task, listed in recorded["seeds"].items():
                 seeds.setdefault(task, set()).update(parse_seeds(listed))
-        if (folder / RUN).exists():
-            run = json.loads((folder / RUN).read_text())
-            sources.append({"benchmark": run["benchmark"], "model": run.get("model")})
-            for result in folder.glob(f"{EPISODES}/*/{RESULT}"):
+        else:
+            sources.append({"benchmark": recorded["benchmark"], "model": recorded.get("model")})
+            for result in file.parent.glob(f"{EPISODES}/*/{RESULT}"):
                 episode = read_episode(result.read_bytes(), str(result))
                 if episode.success and episode.seed is not None:
                     seeds.setdefault(episode.task, set()).add(episode.seed)
@@ -75,17 +77,22 @@ def provenance(folders: Sequence[Path]) -> dict[str, Any]:
     return {"sources": sources, "seeds": {task: format_seeds(sorted(seeds[task])) for task in sorted(seeds)}}
 
 
+def _below(folder: Path, *names: str) -> list[Path]:
+    """The files of these names in a folder and in those below it, in order of their paths; found in one walk, for there may be many."""
+    return sorted(Path(place, name) for place, _, files in os.walk(folder) for name in names if name in files)
+
+
 def examples(*folders: Path) -> Iterator[Example]:
     """An example for each step of the trajectories in some folders, and for each page of words.
 
     Of demonstrations only those that were rewarded, without stray clicks; of a benchmark's run only the successes; of other recordings only
-    those that ended as done. Each example also asks for some words of other screens, to be told from those that are there, and has DRILLS
-    or DRILLS_ON_PAGES; made-up instructions name what is to be clicked.
-    Raises EvalError when a folder holds none, and for episodes of test seeds.
+    those that ended as done; of all only what the compact protocol can say. Each example also asks for some words of other screens, to be
+    told from those that are there, and has DRILLS or DRILLS_ON_PAGES; made-up instructions name what is to be clicked.
+    Raises EvalError when a folder holds none, for a damaged line of pages, and for episodes of test seeds.
     """
     rng, elsewhere = random.Random(0), list[str]()
     for example in (example for folder in folders for example in _recorded(folder)):
-        here = {bare(word.text) for word in example.words}
+        here = {bare(word.text) for word in example.words or ()}  # where it is not known what is written, nothing is said to be absent
         some = rng.sample(elsewhere, min(len(elsewhere), 1 + len(example.readings) // 12))
         absent = [word for word in some if word.lower() not in {one.lower() for one in here}]
         elsewhere = [*elsewhere, *sorted(word for word in here if len(word) > 1 and not held_out(word))][-400:]
@@ -96,16 +103,16 @@ def examples(*folders: Path) -> Iterator[Example]:
 
 
 def _recorded(data: Path) -> Iterator[Example]:
-    found = False
-    for folder in _trajectories(data):
+    found, there = False, _below(data, META, PAGES)
+    for folder in _trajectories(there):
         for example in _of_trajectory(folder):
             found = True
             yield example
-    for file in sorted(data.glob(f"**/{WORD_PAGES}/{PAGES}")):
-        for line in file.read_text().splitlines():
-            page = json.loads(line)
+    for file in (file for file in there if file.name == PAGES and file.parent.name == WORD_PAGES):
+        for page in read_pages(file):
+            _refuse_test_seed(page["seed"], f"{file} holds a page")
             found = True
-            things = tuple(things_asked(random.Random(page["seed"]), page.get("things", ()), PIXELS))
+            things = tuple(things_asked(random.Random(page["seed"]), page["things"], PIXELS))
             told = _told([*finds(page["words"], PIXELS), *things], page["seed"], PIXELS)
             asked = (*readings(page["words"], PIXELS, "find on pages"), *things, *told)
             yield Example(file.parent / f"{page['seed']}.png", (), asked, letters(page["words"]))
@@ -113,9 +120,11 @@ def _recorded(data: Path) -> Iterator[Example]:
         raise EvalError(f"{data} holds no demonstrations: record some with `glimpse demos miniwob --seeds 10000-10999 --out {data}`.")
 
 
-def _trajectories(data: Path) -> list[Path]:
-    """Folders of recorded runs, all tasks of a seed together."""
-    found = (meta.parent for meta in data.glob("**/meta.json"))
+def _trajectories(files: Sequence[Path]) -> list[Path]:
+    """The folders of recorded runs among these files', all tasks of a seed together; of a benchmark's run none that was set aside, nor an
+    episode without a result."""
+    folders = (file.parent for file in files if file.name == META and file.parent.parent.name != RETRIED)
+    found = (folder for folder in folders if folder.parent.name != EPISODES or (folder / RESULT).exists())
     return sorted(found, key=lambda folder: (len(folder.name), folder.name, folder.parent.name))
 
 
@@ -124,17 +133,23 @@ def _taught(folder: Path) -> tuple[str, Trajectory, list[dict[str, Any] | None]]
     task = folder.parent.name
     if (folder / RESULT).exists():  # an episode of a benchmark's run
         episode = read_episode((folder / RESULT).read_bytes(), str(folder / RESULT))
-        if episode.seed is not None and episode.seed < TEST_SEEDS:
-            raise EvalError(f"{folder} is an episode of seed {episode.seed}, which is for testing: train on seeds from {TEST_SEEDS} on.")
+        _refuse_test_seed(episode.seed, f"{folder} is an episode")
         if not episode.success:
             return None
         task = episode.task
+    elif (folder / LABELS).exists() and folder.name.isdecimal():
+        _refuse_test_seed(int(folder.name), f"{folder} is a demonstration")
     trajectory = Trajectory.load(folder)
     if trajectory.status != "done":
         return None
     labels: list[dict[str, Any] | None]
     labels = json.loads((folder / LABELS).read_text()) if (folder / LABELS).exists() else [{}] * len(trajectory.steps)
     return task, trajectory, [None if label is None or label.get("kind") == "stray" else label for label in labels]
+
+
+def _refuse_test_seed(seed: int | None, what: str) -> None:
+    if seed is not None and seed < TEST_SEEDS:
+        raise EvalError(f"{what} of seed {seed}, which is for testing: train on seeds from {TEST_SEEDS} on.")
 
 
 def split(found: Sequence[Example]) -> tuple[list[Example], list[Example]]:
@@ -159,10 +174,13 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
     once = sum(label is not None and label.get("kind") not in (None, "end") for label in labels) == 1
     history, past = list[str](), list[Touched]()
     for step, label in zip(trajectory.steps, labels, strict=False):
-        call, touched = "" if step.action is None else ACTIONS.render(step.action), [Touched() for _ in _points(step.action)]
-        if label is not None and step.action is not None:
-            size, words = step.seen.screenshot.size, label.get("words", [])
-            known = label if "thought" in label or not step.thought else {**label, "thought": [[step.thought, None]]}
+        if step.action is None or not _sayable(step.action):
+            continue  # nor is it in the history: the agent's own has no such line
+        thought = step.thought if is_thought(step.thought) else ""
+        touched = [Touched() for _ in _points(step.action)]
+        if label is not None:
+            size, words = step.seen.screenshot.size, label.get("words", ())
+            known = label if "thought" in label or not thought else {**label, "thought": [[thought, None]]}
             question = _question(trajectory.task, history, past, step.action, known, words, size, task)
             others = [
                 _question(other["instruction"], history, past, ACTIONS.parse(other["call"]), other["label"], words, size, "other")
@@ -174,8 +192,9 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             after = tuple(_afterwards(trajectory.task, question, size, seed, words)) if plain else ()
             clicks = _told(finds([word for word in words if word[1][1] >= BAR], size), seed, size)
             asked = (*readings(words, size), *clicks)
-            yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, letters(words), task)
-        history.append(compact_reply(step.thought, call))
+            shown = letters(words) if "words" in label else None
+            yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, shown, task)
+        history.append(compact_reply(thought, ACTIONS.render(step.action)))
         past += touched
 
 
@@ -228,7 +247,13 @@ def _afterwards(task: str, asked: Question, size: tuple[int, int], seed: str, wo
         yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),), beside=asked.beside)
 
 
-def _points(action: Tool | None) -> Sequence[Thousandths]:
+def _sayable(action: Tool) -> bool:
+    """Whether it is an action of the compact protocol, no text in it longer than the grammar allows: other protocols know more."""
+    texts = (value for value in action.arguments().values() if isinstance(value, str))
+    return type(action) in ACTIONS.tools and all(len(text) <= TEXT_ROOM for text in texts)
+
+
+def _points(action: Tool) -> Sequence[Thousandths]:
     if isinstance(action, Click | Hover | Scroll):
         return (action.point,)
     return action.path if isinstance(action, Drag) else ()
@@ -252,7 +277,7 @@ def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:
     `examples` does.
     """
     found = False
-    for folder in (place for data in folders for place in _trajectories(data)):
+    for folder in (place for data in folders for place in _trajectories(_below(data, META))):
         if (taught := _taught(folder)) is None:
             continue
         _, trajectory, labels = taught

@@ -7,17 +7,21 @@ other page has. Thirty-two are drawn at once, each an area of one browser page, 
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from html import escape
+from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
 from environments.browser import BrowserEnvironment
+from evals.base import EvalError
 from evals.drawings import THINGS, control, drawing
 from evals.pages import REGION, SCALE, in_pixels
 from evals.words import WORDS, held_out
@@ -274,7 +278,7 @@ _WRITE: dict[Kind, Callable[[_Writer], str]] = {
     "mixed": _Writer.page, "running text": _Writer.running_text, "drawing": _Writer.drawing,
 }  # fmt: skip
 _RECORDED: tuple[Kind, ...] = ("mixed", "running text", "drawing")
-"""What is recorded, sixty-four pages after the other: every second thirty-two at one device pixel for a CSS pixel."""
+"""What is recorded, sixty-four seeds after the other (page_group): every second thirty-two at one device pixel for a CSS pixel."""
 
 
 class Drawn(NamedTuple):
@@ -326,18 +330,47 @@ def open_browser(scale: float = SCALE, headless: bool = True) -> BrowserEnvironm
     return browser
 
 
+def page_group(seed: int) -> int:
+    """The number of the thirty-two seeds, from a multiple of it on, whose pages are of one kind and sharpness and are drawn at once."""
+    return seed // (_COLUMNS * _ROWS)
+
+
 def record_pages(seeds: Sequence[int], out: Path) -> int:
     """Draw pages of training words into a folder, a third of them of running text, a third with drawings, half at one device pixel for a
-    CSS pixel and resampled; what it holds already is not drawn again. Returns how many were drawn."""
+    CSS pixel and resampled; what it holds already is not drawn again. Returns how many were drawn. Raises EvalError as `read_pages` does.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    drawn = {json.loads(line)["seed"] for line in (out / PAGES).read_text().splitlines()} if (out / PAGES).exists() else set()
-    left = [seed for seed in seeds if seed not in drawn]
-    with open_browser() as sharp, open_browser(1.0) as coarse, (out / PAGES).open("a") as lines:
-        for number, at in enumerate(range(0, len(left), _COLUMNS * _ROWS)):
+    drawn = {page["seed"] for page in read_pages(out / PAGES)}
+    left = sorted({*seeds} - drawn)
+    with open_browser() as sharp, open_browser(1.0) as coarse, (out / PAGES).open("ab", 0) as lines:
+        for number, some in groupby(left, page_group):
             browser, scale = (coarse, 1.0) if number % 2 else (sharp, SCALE)
             kind = _RECORDED[number // 2 % len(_RECORDED)]
-            for seed, image, words, things in draw(browser, left[at : at + _COLUMNS * _ROWS], training_word, scale, kind=kind):
+            for seed, image, words, things in draw(browser, list(some), training_word, scale, kind=kind):
                 image.save(out / f"{seed}.png", compress_level=1)
-                lines.write(json.dumps({"seed": seed, "words": words, "things": things}) + "\n")
-                lines.flush()
+                line = json.dumps({"seed": seed, "words": words, "things": things}) + "\n"
+                lines.write(line.encode())  # at once, for other processes write there, too
     return len(left)
+
+
+def read_pages(file: Path) -> Iterator[dict[str, Any]]:
+    """What is known of recorded pages, as PAGES says; nothing when there is no such file, nor for a last line that was not finished.
+
+    Raises EvalError naming the line that is no page.
+    """
+    with file.open("rb") if file.exists() else BytesIO() as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                page = json.loads(line)
+                found = {"seed": page["seed"], "words": page["words"], "things": page.get("things", ())}
+            except (ValueError, KeyError, TypeError):
+                raise EvalError(f"{file}, line {number}: this is no page of words: delete the line, and its seed is drawn anew.") from None
+            yield found
+
+
+def cut_unfinished(file: Path) -> None:
+    """Cut off a last line that an interrupted recording left unfinished. Only while nobody writes there."""
+    if file.exists():
+        os.truncate(file, file.read_bytes().rfind(b"\n") + 1)

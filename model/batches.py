@@ -63,6 +63,7 @@ class Batch:
     tokens: list[tuple[int, int, int]] = field(default_factory=list)  # the same for all others that are no coordinate
     sought: list[tuple[int, int, list[int], set[int]]] = field(default_factory=list)
     # (row, index of the token before, indices of the pieces that name what is to be found there, their letters and pairs)
+    known: list[int] = field(default_factory=list)  # rows of which it is known what is written there; of these alone are the next two
     letters: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, cell, upper or lower half of it, letter or pair)
     glyphs: list[tuple[int, int, int, int]] = field(default_factory=list)  # (row, patch, left or right half of it, letter or other sign)
     sources: list[tuple[int, int, list[int]]] = field(default_factory=list)  # (row, index of the token before, where what follows stands)
@@ -120,8 +121,10 @@ class BatchBuilder:
         batch.patches = torch.stack([self.preprocessor.frame(image) for image in images])
         batch.size = width, height
         for row, (example, chain) in enumerate(zip(examples, chains, strict=True)):
-            batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
-            batch.glyphs += [(row, *label) for label in sorted(glyph_labels(example.words, grid[1], grid[0]))]
+            if example.words is not None:
+                batch.known.append(row)
+                batch.letters += [(row, *label) for label in sorted(letter_labels(example.words, grid[1] // 2, grid[0] // 2))]
+                batch.glyphs += [(row, *label) for label in sorted(glyph_labels(example.words, grid[1], grid[0]))]
             self._lay_out(batch, row, len(head), chain, rng)
         return batch
 

@@ -53,13 +53,14 @@ class Question:
 class Example:
     """A screenshot (a PNG file), the questions that are always asked, further questions to choose from, and the words that can be read.
 
-    task: what it is an example of; pages that are only read have none.
+    words: all that are written there; None when that is not known, and then nothing is taught of its letters. task: what it is an example
+    of; pages that are only read have none.
     """
 
     image: Path
     questions: tuple[Question, ...]
     readings: tuple[Question, ...] = ()
-    words: tuple[Word, ...] = ()
+    words: tuple[Word, ...] | None = None
     task: str = ""
 
 
@@ -85,7 +86,8 @@ def stretched(example: Example, across: float, down: float) -> Example:
         )
 
     questions, readings = (tuple(map(question, some)) for some in (example.questions, example.readings))
-    return replace(example, questions=questions, readings=readings, words=tuple(map(word, example.words)))
+    words = None if example.words is None else tuple(map(word, example.words))
+    return replace(example, questions=questions, readings=readings, words=words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,24 +82,26 @@ class ReadingHeads(nn.Module):
 
 
 def glyph_loss(encoded: Tensor, batch: Batch, head: GlyphHead) -> Tensor:
-    """Cross-entropy over the halves of all patches; encoded (B, patches, vision width)."""
+    """Cross-entropy over the halves of all patches of the rows whose words are known; encoded (B, patches, vision width)."""
     logits, wanted = _glyphs(encoded, batch, head)
     return F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), weight=head.label_weight)
 
 
 def glyphs_named(encoded: Tensor, batch: Batch, head: GlyphHead) -> tuple[int, int]:
-    """How many letters and digits are named rightly, and how many there are."""
+    """How many letters and digits are named rightly, and how many there are, in the rows whose words are known."""
     logits, wanted = _glyphs(encoded, batch, head)
     there = wanted < GLYPH_LABELS - 1
     return int((logits.argmax(-1) == wanted)[there].sum()), int(there.sum())
 
 
 def _glyphs(encoded: Tensor, batch: Batch, head: GlyphHead) -> tuple[Tensor, Tensor]:
+    """Logits (known rows, patches, 2, labels), and which label is wanted."""
     wanted = torch.full((*encoded.shape[:2], 2), GLYPH_LABELS)
     if batch.glyphs:
         rows, patches, halves, letters = torch.tensor(batch.glyphs).T
         wanted[rows, patches, halves] = letters
-    return head(encoded).view(*wanted.shape, -1), wanted
+    wanted = wanted[batch.known]
+    return head(encoded[batch.known]).view(*wanted.shape, GLYPH_LABELS + 1), wanted
 
 
 def spelling_loss(embeddings: Tensor, head: LetterHead) -> Tensor:
@@ -113,12 +115,12 @@ def _multi_label(logits: Tensor, wanted: Tensor) -> Tensor:
 
 
 def letter_loss(features: Tensor, batch: Batch, head: LetterHead) -> Tensor:
-    """Over (B, cells, labels)."""
+    """Over (B, cells, labels), of the rows whose words are known."""
     wanted = torch.zeros(*features.shape[:2], 2 * LETTER_LABELS)
     if batch.letters:
         rows, cells, halves, labels = torch.tensor(batch.letters).T
         wanted[rows, cells, halves * LETTER_LABELS + labels] = 1
-    return _multi_label(head(features), wanted)
+    return _multi_label(head(features[batch.known]), wanted[batch.known])
 
 
 def place_loss(features: Tensor, batch: Batch, head: PlaceHead) -> Tensor:
@@ -237,14 +239,12 @@ def sought_loss(given: Sequence[Tensor], batch: Batch, head: LetterHead) -> Tens
 
 
 def reading_losses(vision: tuple[Tensor, Tensor], embeddings: Tensor, batch: Batch, heads: ReadingHeads) -> dict[str, Tensor]:
-    """Of what the vision tower sees. vision: its states before merging (B, patches, vision width), normed, and its features (B, cells,
-    width). embeddings: of the tokens."""
-    return {
-        "glyphs": glyph_loss(vision[0], batch, heads.glyphs),
-        "letters": letter_loss(vision[1], batch, heads.letters),
-        "places": place_loss(vision[1], batch, heads.places),
-        "spelling": spelling_loss(embeddings, heads.letters),
-    }
+    """Of what the vision tower sees; "glyphs" and "letters" only when the words of a row are known. vision: its states before merging
+    (B, patches, vision width), normed, and its features (B, cells, width). embeddings: of the tokens."""
+    losses = {}
+    if batch.known:
+        losses = {"glyphs": glyph_loss(vision[0], batch, heads.glyphs), "letters": letter_loss(vision[1], batch, heads.letters)}
+    return {**losses, "places": place_loss(vision[1], batch, heads.places), "spelling": spelling_loss(embeddings, heads.letters)}
 
 
 def action_losses(

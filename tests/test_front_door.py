@@ -97,6 +97,7 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["eval", "buttons", "--replay", "runs/x"], "--replay: the run that --agent replay does again"),
         (["eval", "buttons", "--gpus", "1"], "--gpus: of each worker on a --cluster"),
         (["eval", "buttons", "--option", "tasks=x"], "buttons: 'tasks' is no --option: it has a flag of its own"),
+        (["demos", "words", "--seeds", "10000", "--tasks", "x", "--stray", "0.5"], "leave --tasks, --stray out"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_named_and_nothing_is_written(call: Call, tmp_path: Path, arguments: list[str], named: str) -> None:

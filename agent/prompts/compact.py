@@ -7,6 +7,7 @@ The text is the instruction and, below it, what was done last, each kept to its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from agent.base import Step
@@ -20,9 +21,11 @@ from tools.grammar import Bounds, action_rules
 TASK_ROOM = 240
 HISTORY_ROOM = 480
 THOUGHT_ROOM = 80
-"""Characters: of the instruction, of what was done, of what is thought before a call."""
+TEXT_ROOM = 64
+"""Characters: of the instruction, of what was done, of what is thought before a call, of a text in it."""
 _MARK = "# "
-_BOUNDS = Bounds(text=64, items=4)
+_THOUGHT = rf"[^<\x00-\x1f]{{1,{THOUGHT_ROOM}}}"
+_BOUNDS = Bounds(text=TEXT_ROOM, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 
 
@@ -44,6 +47,11 @@ def compact_text(task: str, history: Sequence[str]) -> str:
 def compact_reply(thought: str, call: str) -> str:
     """A call behind what was thought, on a line of its own."""
     return f"{_MARK}{thought}\n{call}" if thought else call
+
+
+def is_thought(text: str) -> bool:
+    """Whether it can stand before a call: one line that is not too long."""
+    return re.fullmatch(_THOUGHT, text) is not None
 
 
 def find_text(words: str) -> str:
@@ -76,7 +84,7 @@ class CompactPrompt:
         return Reply(self.actions.parse(call), thought)
 
     def generation(self) -> GenerationConfig:
-        grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}[^<\\x00-\\x1f]{{1,{THOUGHT_ROOM}}}\\n/\n{action_rules(self.actions, _BOUNDS)}"
+        grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}{_THOUGHT}\\n/\n{action_rules(self.actions, _BOUNDS)}"
         return GenerationConfig(max_tokens=256, grammar=grammar)
 
 

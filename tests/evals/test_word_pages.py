@@ -17,13 +17,13 @@ from environments.browser import BrowserEnvironment
 from evals.base import EvalError
 from evals.demonstrations import TEST_SEEDS, Strays, record_all
 from evals.instructions import clicking, copying
-from evals.screen_words import finds, named, standing
+from evals.screen_words import finds, named, readings, standing
 from evals.training_data import examples, provenance, split
-from evals.word_pages import PAGES, draw, open_browser, training_word, word
+from evals.word_pages import PAGES, draw, open_browser, read_pages, training_word, word
 from evals.words import WORDS, bare, held_out
-from model.examples import Touched
+from model.examples import Example, Touched
 from tools import compact_actions
-from tools.computer import Click
+from tools.computer import Click, Type
 
 
 def test_a_seed_always_gives_the_same_page_and_its_words_stand_where_it_says() -> None:
@@ -101,6 +101,20 @@ def test_about_a_twentieth_of_the_words_is_kept_from_training_and_never_drawn_fo
     assert bare("(don't!)") == "don't"
 
 
+def test_a_word_kept_from_training_is_not_typed_in_it_either() -> None:
+    rng = random.Random(3)
+    made = [[word(rng, lambda _: True), (5, 20 * i, 65, 20 * i + 12), [5.0] * 20] for i in range(800)]
+    typed = [question for question in readings(made, (200, 16_000)) if question.text.startswith("read")]
+    assert {(question.tag, held_out(question.read.text)) for question in typed if question.read} == {("read", False), ("unseen", True)}
+    train, held = split([Example(Path(f"words/{seed}.png"), (), tuple(typed)) for seed in range(TEST_SEEDS, TEST_SEEDS + 60)])
+    assert {question.tag for example in train for question in example.readings} == {"read"}
+    assert {question.tag for example in held for question in example.readings} == {"read", "unseen"}
+    for question in (copying(rng) for _ in range(3000)):
+        action = compact_actions().parse(question.reply)
+        assert isinstance(action, Type)
+        assert not any(map(held_out, action.text.split())), action.text
+
+
 def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_training(tmp_path: Path) -> None:
     seeds = range(TEST_SEEDS, TEST_SEEDS + 64)
     assert record_all("words", tmp_path, (), seeds, Strays(), workers=1, tell=print) == 64
@@ -121,8 +135,22 @@ def test_recorded_pages_become_questions_that_ask_for_no_held_out_word_in_traini
     assert all(q.read is not None and len(q.read.columns) == len(q.read.text) for q in asked if q.tag == "read")
     assert {q.tag for example in train for q in example.questions} == {"copy", "drill"}
     for example in train:
-        here = {bare(seen.text) for seen in example.words}
+        here = {bare(seen.text) for seen in example.words or ()}
         assert not any(q.text[6:-1] in here for q in example.readings if q.tag == "absent")
+
+
+def test_a_seed_is_recorded_as_the_same_page_whichever_others_are_and_however_many_workers_record(tmp_path: Path) -> None:
+    seeds = [*range(10_016, 10_020), *range(10_048, 10_052), *range(10_080, 10_083), *range(10_112, 10_114)]
+    for name, some, workers in (("all", seeds, 1), ("shared", seeds, 2), ("resumed", seeds[3::-2], 1), ("resumed", seeds, 1)):
+        record_all("words", tmp_path / name, (), some, Strays(), workers=workers, tell=print)
+    for name in ("shared", "resumed"):
+        known, others = ({page["seed"]: page for page in read_pages(tmp_path / one / "words" / PAGES)} for one in ("all", name))
+        assert others == known
+        assert sorted(known) == seeds
+        for seed in seeds:
+            assert (tmp_path / name / "words" / f"{seed}.png").read_bytes() == (tmp_path / "all" / "words" / f"{seed}.png").read_bytes(), (
+                seed
+            )
 
 
 def test_the_same_data_is_the_same_examples_in_every_process(tmp_path: Path) -> None:
@@ -239,5 +267,13 @@ def test_what_a_checkpoint_was_trained_on_stays_with_what_is_made_from_it(tmp_pa
 def test_test_seeds_are_never_recorded(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="Seed 9999 is for testing"):
         record_all("words", tmp_path, (), [TEST_SEEDS - 1], Strays(), workers=1, tell=print)
-    with pytest.raises(EvalError, match="leave --student out"):
-        record_all("words", tmp_path, (), [TEST_SEEDS], Strays(1.0, "tiny"), workers=1, tell=print)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "strays", "option"),
+    [((), Strays(student="tiny"), "--student"), (("nonsense",), Strays(), "--tasks"), ((), Strays(0.0), "--stray")],
+)
+def test_what_pages_of_words_have_not_cannot_be_asked_of_them(tmp_path: Path, tasks: Sequence[str], strays: Strays, option: str) -> None:
+    with pytest.raises(EvalError, match=f"nothing to do on pages of words: leave {option} out"):
+        record_all("words", tmp_path / "out", tasks, [TEST_SEEDS], strays, workers=1, tell=print)
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@ import math
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from model.base import GenerationConfig, Message, ModelError
 from model.batched import BatchedText, BatchedVision
 from model.examples import Example, Question
 from model.glm4v_moe import Glm4vMoe
-from model.losses import Look, PlaceHead, attention_loss, box_loss, token_loss
+from model.losses import Look, PlaceHead, attention_loss, box_loss, reading_losses, token_loss
 from model.small import build_model, build_tokenizer, coordinate_tokens
 from model.tokens import Tokens
 from model.train import Progress, fit
@@ -99,6 +100,30 @@ def test_the_model_in_training_sees_what_the_model_in_use_sees(trainer: Trainer)
         first = batch.kinds[0]
         hidden = trainer.forward(batch, trainer.see(batch)[1])[0][first[0], first[1]]
     assert reply.token_ids == (int(trainer.model.lm_head(hidden).argmax()),)
+
+
+def test_a_screen_whose_words_are_unknown_teaches_no_letters_and_changes_nothing_of_what_others_teach(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    made = examples(tmp_path, 3)
+    wider = tmp_path / "wider.png"
+    Image.open(made[2].image).resize((120, 84)).save(wider)
+    unknown = [*(replace(one, words=None) for one in made), Example(wider, made[2].questions)]
+
+    def losses(some: list[Example]) -> dict[str, float]:
+        batch = trainer.builder.build(some, random.Random(0))
+        with torch.no_grad():
+            found = reading_losses(trainer.see(batch), trainer.model.model.language_model.embed_tokens.weight, batch, trainer.heads)
+        return {name: float(loss) for name, loss in found.items()}
+
+    known, mixed = losses(made[:2]), losses([unknown[2], *made[:2], unknown[3]])
+    for name in ("letters", "glyphs"):
+        assert mixed[name] == pytest.approx(known[name], rel=1e-5)
+        assert losses([made[0], replace(made[1], words=())])[name] != pytest.approx(known[name], rel=1e-5), "nothing is written there"
+    assert set(losses(unknown)) == {"places", "spelling"}
+    learning = Trainer.fresh((unknown, unknown), TrainConfig(batch=2, reading_minutes=1), SIZES)
+    assert set(learning.train_step()) == {"places", "spelling"}
+    assert learning.validate()["letters"] == (0, 0)
 
 
 def test_the_first_minutes_train_the_tower_alone(tmp_path: Path) -> None:
