@@ -7,10 +7,11 @@ The text is the instruction and, below it, what was done last, each kept to its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from agent.base import Step
-from agent.prompts.base import Reply
+from agent.prompts.base import Reply, called
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import compact_actions
@@ -22,6 +23,7 @@ HISTORY_ROOM = 480
 THOUGHT_ROOM = 80
 """Characters: of the instruction, of what was done, of what is thought before a call."""
 _MARK = "# "
+_THOUGHT = rf"[^<\x00-\x1f]{{1,{THOUGHT_ROOM}}}"
 _BOUNDS = Bounds(text=64, items=4)
 """Even a model that was never trained ends within these; what the embedded one was trained to write is far shorter."""
 
@@ -63,7 +65,7 @@ class CompactPrompt:
         self.actions = compact_actions()
 
     def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
-        history = [compact_reply(step.thought, self.actions.render(step.action)) for step in steps if step.action is not None]
+        history = [_said(step, self.actions.render(step.action)) for step in steps if step.action is not None]
         text = compact_text(task, history)
         if steps and steps[-1].result.error:
             text = f"{text}\n{_one_line(steps[-1].result.error)}"[: max(len(text), TASK_ROOM + HISTORY_ROOM)]
@@ -75,14 +77,22 @@ class CompactPrompt:
             thought, _, call = call.removeprefix(_MARK).partition("\n")
         return Reply(self.actions.parse(call), thought)
 
+    def reply(self, step: Step) -> str:
+        return _said(step, called(self.actions, step))
+
     def generation(self) -> GenerationConfig:
-        grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}[^<\\x00-\\x1f]{{1,{THOUGHT_ROOM}}}\\n/\n{action_rules(self.actions, _BOUNDS)}"
+        grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}{_THOUGHT}\\n/\n{action_rules(self.actions, _BOUNDS)}"
         return GenerationConfig(max_tokens=256, grammar=grammar)
 
 
 def make(surface: Surface) -> CompactPrompt:
     """The same for both surfaces: mouse, keyboard and an end are all it names."""
     return CompactPrompt()
+
+
+def _said(step: Step, call: str) -> str:
+    """A call behind the step's thought, where that is one this protocol has: of a single line, and no longer than its room."""
+    return compact_reply(step.thought if re.fullmatch(_THOUGHT, step.thought) else "", call)
 
 
 def _one_line(text: str) -> str:
