@@ -88,7 +88,8 @@ class LoraTrainer:
         return self._forward.features(self.preprocessor.frame(image), self.preprocessor.grid(image))
 
     def step(self, lessons: Sequence[Lesson], rate: float) -> float:
-        """One step of the optimiser over some lessons; returns their mean loss before it. Raises ModelError when it is no number."""
+        """One step of the optimiser over some lessons; returns their mean loss before it. Raises ModelError, and steps nowhere, when that
+        or its gradient is no number."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -97,9 +98,9 @@ class LoraTrainer:
             loss = self.loss(lesson) / len(lessons)
             torch.autograd.backward(loss)
             total += float(loss.detach())
-        if not math.isfinite(total):
-            raise ModelError(f"The loss is {total}: lower the learning rate (now {self.config.rate}).")
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, 1.0))
+        if not math.isfinite(total + norm):
+            raise ModelError(f"The loss is {total}, the norm of its gradient {norm}: lower the learning rate (now {self.config.rate}).")
         self.optimiser.step()
         return total
 
