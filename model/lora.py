@@ -65,6 +65,10 @@ class LoraTrainer:
 
     def loss(self, lesson: Lesson) -> Tensor:
         """Mean cross-entropy of the reply's tokens, the token that ends the turn included. Raises PromptError when it cannot be read."""
+        return self.token_losses(lesson).mean()
+
+    def token_losses(self, lesson: Lesson) -> Tensor:
+        """Cross-entropy of each of the reply's tokens (tokens,), last that of the one that ends the turn. Raises as `loss` does."""
         prompt = assemble(lesson.messages, lesson.config, self.tokens, self.preprocessor.grid, self.preprocessor.merge)
         layout = lay_out(prompt, 0, self.preprocessor.merge)
         end = self.tokens.control[OBSERVATION if lesson.config.tools else USER]
@@ -81,7 +85,7 @@ class LoraTrainer:
             use_cache=False,
             logits_to_keep=len(reply) + 1,
         )
-        return F.cross_entropy(output.logits[0, :-1].float(), reply.to(output.logits.device))
+        return F.cross_entropy(output.logits[0, :-1].float(), reply.to(output.logits.device), reduction="none")
 
     @torch.no_grad()
     def _features(self, image: Any) -> Tensor:
