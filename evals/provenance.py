@@ -12,7 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import agent.prompts
+from jinja2 import Environment
+from jinja2.meta import find_referenced_templates
+
+from agent.prompts.base import FOLDER
 
 _VERSIONED = ("glimpse", "torch", "transformers", "tokenizers", "playwright", "pillow", "numpy", "miniwob")
 
@@ -41,10 +44,19 @@ def commit() -> str | None:
         return None
 
 
-def prompt_hash(prompt: str) -> str:
-    """SHA-256, in hexadecimal, of the files a prompt protocol is made of: its code and its wording."""
+def prompt_hash(prompt: str, folder: Path = FOLDER) -> str:
+    """SHA-256, in hexadecimal, of the files a prompt protocol is made of: its code and its wording, with those it shares with others.
+
+    folder: where the protocols are.
+    """
+    files = {folder / "base.py", *folder.glob(f"{prompt}.*")}
+    new = {file for file in files if file.suffix == ".jinja2"}
+    while new:
+        named = {name for file in new for name in find_referenced_templates(Environment().parse(file.read_text("utf-8"))) if name}
+        new = {folder / name for name in named} - files
+        files |= new
     digest = hashlib.sha256()
-    for file in sorted(Path(agent.prompts.__file__).parent.glob(f"{prompt}*")):
+    for file in sorted(files):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

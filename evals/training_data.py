@@ -271,22 +271,28 @@ ROOM: dict[type[Tool], float] = {Click: 4, Hover: 4, Drag: 5, Scroll: 25}
 
 
 def lessons(folders: Sequence[Path], protocol: str) -> Iterator[Lesson]:
-    """The steps of the same trajectories as a protocol puts them to a model, with the action as the reply.
+    """The steps of the same trajectories as a protocol puts them to a model, with what it has the model say for them as the reply.
 
-    Where the protocol has the model think first, the reply begins with the recorded thought, or an empty one. Raises EvalError as
-    `examples` does.
+    What a label has as the thought is said in its place; a memory that was not said anew stays as it was. A reply begins with the recorded
+    reasoning, or an empty one, where the protocol has the model reason first. Steps that the protocol cannot say are left out. Raises
+    EvalError as `examples` does.
     """
     found = False
     for folder in (place for data in folders for place in _trajectories(_below(data, META))):
         if (taught := _taught(folder)) is None:
             continue
-        _, trajectory, labels = taught
+        (_, trajectory, labels), memory = taught, ""
         for step, label in zip(trajectory.steps, labels, strict=False):
-            if label is not None and step.action is not None:
-                prompt = make_prompt(protocol, "desktop" if step.seen.url is None else "browser")
-                found, config = True, prompt.generation()
-                thought = f"<think>{step.completion.reasoning}</think>\n" if config.thinking else ""
-                messages = tuple(prompt.render(trajectory.task, trajectory.steps[: step.index], step.seen))
-                yield Lesson(messages, config, thought + prompt.actions.render(step.action))
+            memory = step.memory or memory
+            if label is None:
+                continue
+            prompt = make_prompt(protocol, "desktop" if step.seen.url is None else "browser")
+            thought = " ".join(part for part, _ in label["thought"]) if "thought" in label else step.thought
+            try:
+                reply = prompt.reply(replace(step, thought=thought, memory=memory))
+            except ValueError:
+                continue
+            found, messages = True, tuple(prompt.render(trajectory.task, trajectory.steps[: step.index], step.seen))
+            yield Lesson(messages, prompt.generation(), reply)
     if not found:
         raise EvalError(f"{', '.join(map(str, folders))}: there are no demonstrations to learn from.")

@@ -65,6 +65,10 @@ class LoraTrainer:
 
     def loss(self, lesson: Lesson) -> Tensor:
         """Mean cross-entropy of the reply's tokens, the token that ends the turn included. Raises PromptError when it cannot be read."""
+        return self.token_losses(lesson).mean()
+
+    def token_losses(self, lesson: Lesson) -> Tensor:
+        """Cross-entropy of each of the reply's tokens (tokens,), last that of the one that ends the turn. Raises as `loss` does."""
         prompt = assemble(lesson.messages, lesson.config, self.tokens, self.preprocessor.grid, self.preprocessor.merge)
         layout = lay_out(prompt, 0, self.preprocessor.merge)
         end = self.tokens.control[OBSERVATION if lesson.config.tools else USER]
@@ -81,14 +85,15 @@ class LoraTrainer:
             use_cache=False,
             logits_to_keep=len(reply) + 1,
         )
-        return F.cross_entropy(output.logits[0, :-1].float(), reply.to(output.logits.device))
+        return F.cross_entropy(output.logits[0, :-1].float(), reply.to(output.logits.device), reduction="none")
 
     @torch.no_grad()
     def _features(self, image: Any) -> Tensor:
         return self._forward.features(self.preprocessor.frame(image), self.preprocessor.grid(image))
 
     def step(self, lessons: Sequence[Lesson], rate: float) -> float:
-        """One step of the optimiser over some lessons; returns their mean loss before it. Raises ModelError when it is no number."""
+        """One step of the optimiser over some lessons; returns their mean loss before it. Raises ModelError, and steps nowhere, when that
+        or its gradient is no number."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -97,9 +102,9 @@ class LoraTrainer:
             loss = self.loss(lesson) / len(lessons)
             torch.autograd.backward(loss)
             total += float(loss.detach())
-        if not math.isfinite(total):
-            raise ModelError(f"The loss is {total}: lower the learning rate (now {self.config.rate}).")
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, 1.0))
+        if not math.isfinite(total + norm):
+            raise ModelError(f"The loss is {total}, the norm of its gradient {norm}: lower the learning rate (now {self.config.rate}).")
         self.optimiser.step()
         return total
 

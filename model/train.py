@@ -54,15 +54,20 @@ def fit(
 
 
 def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[Progress], None]) -> None:
-    """Train until the clock says so, saving to `out`, on Ctrl-C too. report: called every 50 steps, and with a validation after a save."""
+    """Train until the clock says so, saving to `out`, on Ctrl-C too. report: called every 50 steps, and with a validation after a save.
+
+    Raises ModelError when the training diverges; `out` keeps what was saved before.
+    """
     try:
         for progress in _steps(trainer):
             if progress.validation is not None:
                 trainer.save(out, extra)
             _log(out, progress)
             report(progress)
-    finally:
+    except KeyboardInterrupt:
         trainer.save(out, extra)
+        raise
+    trainer.save(out, extra)
     final = Progress(trainer.step, trainer.seconds / 60, 0.0, {}, trainer.validate(len(trainer.validation)))
     _log(out, final)
     report(final)

@@ -156,6 +156,8 @@ class Trainer:
         return self.text(embedded, batch.positions, batch.mask, scored)
 
     def train_step(self) -> dict[str, float]:
+        """One step of the optimisers; returns the losses before it. Raises ModelError, and steps nowhere, when they or their gradients are
+        no numbers."""
         batch = self.builder.build([self.examples[i] for i in self._next()], self.rng)
         embeddings = self.model.model.language_model.embed_tokens.weight
         vision = self.see(batch)
@@ -165,18 +167,22 @@ class Trainer:
             outputs = self.forward(batch, vision[1], taught)
             losses |= action_losses(outputs, batch, taught, (self.model.lm_head.weight, self.heads), self.ids)
         total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
-        if not math.isfinite(float(total.detach())):
-            raise ModelError(f"The loss is {float(total.detach())} at step {self.step}: lower the learning rate (now {self.config.rate}).")
+        self._demand_finite("loss", total)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = self.rate()
         torch.autograd.backward(total)
-        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 1.0)
+        norm = torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 1.0)
+        self._demand_finite("norm of the gradient", norm)
         for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _demand_finite(self, name: str, value: Tensor) -> None:
+        if not math.isfinite(number := float(value.detach())):
+            raise ModelError(f"The {name} is {number} at step {self.step}: lower the learning rate (now {self.config.rate}).")
 
     def _reads(self) -> bool:
         return self.seconds < 60 * self.config.reading_minutes

@@ -10,6 +10,7 @@ Syntax: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor
@@ -108,7 +109,16 @@ def action_rules(space: ActionSpace, bounds: Bounds = Bounds()) -> str:
 
 def free_text(name: str, most: int) -> str:
     """A terminal of 1 to `most` characters in which no box token and no tag of a call is spelled out."""
-    return _lines({name: f"/{_Characters('', '', ('|', *_TAGS)).some(1, most)}/"})
+    return _lines({name: f"/{_free(most)}/"})
+
+
+def is_free_text(text: str, most: int) -> bool:
+    """Whether it is what the terminal `free_text` admits."""
+    return re.fullmatch(_free(most), text) is not None
+
+
+def _free(most: int) -> str:
+    return _Characters("", "", ("|", *_TAGS)).some(1, most)
 
 
 def _lines(rules: Mapping[str, str]) -> str:

@@ -54,6 +54,14 @@ class Prompt(Protocol):
         """The action in a completion. Raises ParseError, whose text tells the model what to do."""
         ...
 
+    def reply(self, step: Step) -> str:
+        """What a model says for this step, control tokens spelled out, its reasoning first where the protocol has it reason: what `read`
+        takes a step's action, thought and memory from. A thought that the grammar does not admit is left out.
+
+        Raises ValueError for a step without an action of this protocol, and for a memory that it cannot say.
+        """
+        ...
+
     def generation(self) -> GenerationConfig:
         """How this protocol is best answered: its length, whether to think, the tools to declare, the grammar of a reply."""
         ...
@@ -81,6 +89,18 @@ def wording(name: str) -> Any:
     source = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     source.filters |= {"quoted": quoted, "unboxed": unboxed}
     return source.get_template(f"{name}.jinja2").module
+
+
+def called(actions: ActionSpace, step: Step) -> str:
+    """A step's call. Raises ValueError when its action is none of these."""
+    if step.action is None or type(step.action) not in actions.tools:
+        raise ValueError(f"Step {step.index} has no action of this protocol: leave it out.")
+    return actions.render(step.action)
+
+
+def reasoned(step: Step, said: str) -> str:
+    """What was said in a step behind its reasoning, as the chat template puts both."""
+    return f"<think>{step.completion.reasoning.strip()}</think>\n{said}"
 
 
 def unboxed(text: str) -> str:

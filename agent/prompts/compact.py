@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from agent.base import Step
-from agent.prompts.base import Reply
+from agent.prompts.base import Reply, called
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import compact_actions
@@ -71,7 +71,7 @@ class CompactPrompt:
         self.actions = compact_actions()
 
     def render(self, task: str, steps: Sequence[Step], seen: Observation) -> list[Message]:
-        history = [compact_reply(step.thought, self.actions.render(step.action)) for step in steps if step.action is not None]
+        history = [_said(step, self.actions.render(step.action)) for step in steps if step.action is not None]
         text = compact_text(task, history)
         if steps and steps[-1].result.error:
             text = f"{text}\n{_one_line(steps[-1].result.error)}"[: max(len(text), TASK_ROOM + HISTORY_ROOM)]
@@ -83,6 +83,9 @@ class CompactPrompt:
             thought, _, call = call.removeprefix(_MARK).partition("\n")
         return Reply(self.actions.parse(call), thought)
 
+    def reply(self, step: Step) -> str:
+        return _said(step, called(self.actions, step))
+
     def generation(self) -> GenerationConfig:
         grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}{_THOUGHT}\\n/\n{action_rules(self.actions, _BOUNDS)}"
         return GenerationConfig(max_tokens=256, grammar=grammar)
@@ -91,6 +94,11 @@ class CompactPrompt:
 def make(surface: Surface) -> CompactPrompt:
     """The same for both surfaces: mouse, keyboard and an end are all it names."""
     return CompactPrompt()
+
+
+def _said(step: Step, call: str) -> str:
+    """A call behind the step's thought, where that is one this protocol has."""
+    return compact_reply(step.thought if is_thought(step.thought) else "", call)
 
 
 def _one_line(text: str) -> str:

@@ -5,29 +5,36 @@ Layout: zai-org/GLM-V, examples/gui-agent/glm-45v/agent.md.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
 from PIL import Image
 
 from agent.base import Step
-from agent.prompts.base import Reply, unboxed, wording
+from agent.prompts.base import Reply, called, reasoned, unboxed, wording
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import desktop_actions
 from tools.base import Surface
-from tools.grammar import Bounds, action_rules, free_text
+from tools.grammar import Bounds, action_rules, free_text, is_free_text
 
 _MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
 _LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
 _LABELS = re.compile(r"\A(?:[ \t*#]*+Thought[ \t*]*+:[ \t*]*+)+|^[ \t*#]*+Action[ \t*]*+:[ \t*]*+\Z", re.MULTILINE)
-_REPLY = r"""start: PROSE? <|begin_of_box|> action <|end_of_box|> "\nMemory:\n[" (memory (", " memory){0,%(more)d})? "]"
-memory: "{" FACT ": " fact (", " FACT ": " fact){0,%(more)d} "}"
-fact: FACT | FIGURE | "true" | "false" | "null" | "[" (FACT (", " FACT){0,%(more)d})? "]"
-FACT: /"([^"\\\x00-\x1f<]|\\(["\\\/bfnrt]|u[0-9a-f]{4})|<{1,9}([^"\\\x00-\x1f<|]|\\["\\\/bfnrt])){0,%(most)d}<{0,9}"/
-FIGURE: /-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?/
+_FACT = r'"([^"\\\x00-\x1f<]|\\(["\\\/bfnrt]|u[0-9a-f]{4})|<{1,9}([^"\\\x00-\x1f<|]|\\["\\\/bfnrt])){0,%(most)d}<{0,9}"'
+_FIGURE = r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?"
+_REPLY = rf"""start: PROSE? <|begin_of_box|> action <|end_of_box|> "\nMemory:\n[" (memory (", " memory){{0,%(more)d}})? "]"
+memory: "{{" FACT ": " fact (", " FACT ": " fact){{0,%(more)d}} "}}"
+fact: FACT | FIGURE | "true" | "false" | "null" | "[" (FACT (", " FACT){{0,%(more)d}})? "]"
+FACT: /{_FACT}/
+FIGURE: /{_FIGURE}/
 """
 """A reply in llguidance's Lark: what is seen and why, the action in its box, the memory as a JSON list of objects."""
+_PAIR = rf"{_FACT}: ({_FACT}|{_FIGURE}|true|false|null|\[({_FACT}(, {_FACT}){{0,%(more)d}})?\])"
+_OBJECT = rf"\{{{_PAIR}(, {_PAIR}){{0,%(more)d}}\}}"
+_FACTS = rf"\[({_OBJECT}(, {_OBJECT}){{0,%(more)d}})?\]"
+"""The memory of that grammar alone, as a regular expression."""
 _PLATFORMS: dict[Surface, str] = {"desktop": "Ubuntu", "browser": "A web browser: the screenshot shows its page"}
 
 
@@ -52,6 +59,7 @@ class DesktopPrompt:
     ) -> None:
         self.actions, self.bounds = desktop_actions(surface), bounds
         self.notes, self.window = notes, window
+        self._sizes = {"most": bounds.item, "more": bounds.items - 1}
         self.platform = platform or _PLATFORMS[surface]
         self._words = wording(self.name)
 
@@ -74,9 +82,21 @@ class DesktopPrompt:
         before = _LABELS.sub("", unboxed(text[:start]).strip()).strip()
         return Reply(action, f"{before}\n{after}".strip(), memory)
 
+    def reply(self, step: Step) -> str:
+        before = f"{step.thought.strip()}\n"
+        thought = before if before.strip() and is_free_text(before, self.bounds.prose) else ""
+        call = f"<|begin_of_box|>{called(self.actions, step)}<|end_of_box|>"
+        return reasoned(step, f"{thought}{call}\nMemory:\n{self._memory(step)}")
+
+    def _memory(self, step: Step) -> str:
+        """A step's memory as the grammar has it, where it says none an empty one. Raises ValueError when it is no list of facts."""
+        told = json.dumps(json.loads(step.memory or "[]"), ensure_ascii=False).replace("<|", r"\u003c|")
+        if not re.fullmatch(_FACTS % self._sizes, told):
+            raise ValueError(f"Step {step.index} has a memory that is no list of facts: leave it out.")
+        return told
+
     def generation(self) -> GenerationConfig:
-        reply = _REPLY % {"most": self.bounds.item, "more": self.bounds.items - 1}
-        grammar = f"{reply}{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
+        grammar = f"{_REPLY % self._sizes}{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
         return GenerationConfig(max_tokens=8192, thinking=True, grammar=grammar)
 
 

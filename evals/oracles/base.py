@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Literal
+
+from PIL import Image
 
 from agent.prompts.compact import compact_reply
 from evals.oracles.page import SIZE, Page, Script, Seen
@@ -68,7 +71,8 @@ class Oracle:
 
     stray: the probability that it does not begin by itself: with a click on a bare place first, or with actions of a `student`, a few,
     as long as it does not say that it is done; what of these is not what the script would have done is a stray, and the script does it
-    then (DAgger's states, arXiv 1011.0686). labels: one for each step.
+    then (DAgger's states, arXiv 1011.0686). Where the stray covered that, or changed what told it, it is done and not learned: the script
+    would have decided anew. labels: one for each step.
     """
 
     name = "oracle"
@@ -90,15 +94,11 @@ class Oracle:
         if self._rng.random() < stray:
             self._strays = self._rng.randint(1, STUDENT_STEPS) if student else 1
         self._due: Tool | None = None
+        self._told = list[bytes]()  # what told the action that is due, as it looked then
 
     def generate(self, messages: Sequence[Message], config: GenerationConfig) -> Completion:
         """Raises ModelError when the page is not what the script knows."""
-        if self._due is None:
-            self._page.begin()
-            self._due = next(self._plan, Done())
-        elif self._page.again is not None:  # after a stray the page may look otherwise
-            self._due = self._page.again()
-        page, due = self._page, self._due
+        page, due = self._page, self._aimed(messages)
         label = _label(page, due)
         said = Completion(compact_reply(" ".join(words for words, _ in label.thought), self.actions.render(due)))
         if self._strays:
@@ -117,6 +117,21 @@ class Oracle:
         self.labels.append(label)
         self._due = None
         return said
+
+    def _aimed(self, messages: Sequence[Message]) -> Tool:
+        """What is to be done, at the place where it is to be done now: after a stray the page may look otherwise."""
+        page = self._page
+        screen = [part for message in messages for part in message.content if isinstance(part, Image.Image)][-1]
+        if self._due is None:
+            page.begin()
+            self._due = next(self._plan, Done())
+            self._told = _parts(screen, page.told_at())
+        else:
+            page.lost = False
+            if page.again is not None:
+                self._due = page.again()
+            page.lost = page.lost or _parts(screen, page.told_at()) != self._told
+        return self._due
 
     def _asked_otherwise(self) -> Iterator[Other]:
         found = 0
@@ -165,6 +180,11 @@ def _label(page: Page, action: Tool) -> Label:
     thought = tuple((part.words, part.box) if isinstance(part, Seen) else (part, None) for part in page.thought) if known else ()
     kind: Literal["act", "stray", "end"] = "stray" if not known else "end" if isinstance(action, Done) else "act"
     return Label(kind, target, [], page.named, page.goal, page.evidence, thought)
+
+
+def _parts(screen: Image.Image, boxes: Sequence[Rectangle]) -> list[bytes]:
+    """What some rectangles of a screenshot (pixels) show."""
+    return [screen.crop((int(left), int(top), ceil(right), ceil(bottom))).tobytes() for left, top, right, bottom in boxes]
 
 
 def _holds(rectangle: Rectangle, point: Thousandths) -> bool:

@@ -103,7 +103,7 @@ class Page:
     meant. goal: where that drag may end, None where only its own end will do. evidence: what tells on the screen that it is this action and
     no other, where a script says so (a number that is odd, the month a calendar shows). thought: what is said before it, in parts. named:
     the words of the instruction or the thought that tell the target, where a script says so. again: aims once more, if it goes to an
-    element.
+    element. lost: after a stray, whether that finds no part of the element to go to, or what told the action looks otherwise.
     """
 
     def __init__(self, env: PageEnvironment, instruction: str = "") -> None:
@@ -119,6 +119,7 @@ class Page:
         self.thought: tuple[str | Seen, ...] = ()
         self.named = ""
         self.again: Callable[[], Tool] | None = None
+        self.lost = False
 
     @property
     def instruction(self) -> str:
@@ -167,8 +168,14 @@ class Page:
         self.thought = parts
         self.evidence = next((part.box for part in reversed(parts) if isinstance(part, Seen)), self.evidence)
 
+    def told_at(self) -> tuple[Rectangle, ...]:
+        """Where on the screen it stands that this is to be done: the evidence, and what was thought of."""
+        return (*((self.evidence,) if self.evidence else ()), *(part.box for part in self.thought if isinstance(part, Seen)))
+
     def still(self) -> bool:
-        """Whether all that was thought of can still be seen."""
+        """Whether all that was thought of can still be seen, and nothing is `lost`."""
+        if self.lost:
+            return False
         seen = (part for part in self.thought if isinstance(part, Seen))
         return all(re.search(rf"(?<![\w-]){re.escape(part.words)}(?!\w)", self._text(part.selector, part.nth)) for part in seen)
 
@@ -217,7 +224,8 @@ class Page:
         yield from self.reach(*element, named=named)
 
         def again() -> Tool:
-            self._seek(*element)
+            found = self._seek(*element)
+            self.lost = not (found and found["box"])
             return action()
 
         self.named, self.again = named, again

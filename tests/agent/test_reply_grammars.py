@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from agent.agent import Agent
-from agent.prompts.base import Prompt, make_prompt, prompts
+from agent.base import Step
+from agent.prompts.base import Prompt, Reply, make_prompt, prompts
 from agent.prompts.desktop import DesktopPrompt
 from agent.prompts.tool_call import ToolCallPrompt
 from environments.base import Observation
 from environments.static import StaticEnvironment
 from model.base import Completion, GenerationConfig
 from model.scripted import ScriptedModel
-from tests.agent.scenes import click, seen
+from tests.agent.scenes import click, did, seen
 from tests.model.walks import allowed, grammars, stops, tokens, walk
-from tools.base import Thousandths, Tool
+from tools.base import Thousandths, Tool, ToolResult
+from tools.browser import Goto
 from tools.computer import Click, Drag, Type
+from tools.control import Done
 from tools.grammar import Bounds
 
 SHORT = Bounds(prose=40, text=40, item=40, items=3)
@@ -117,6 +122,63 @@ def test_a_memory_that_was_written_is_read_back() -> None:
     text = f'{BOXED}[{{"code": "<42> \\"x\\"", "n": -4.5}}]'
     assert admitted(make_prompt("desktop", "desktop"), text)
     assert json.loads(make_prompt("desktop", "desktop").read(Completion(text), NOW).memory) == [{"code": '<42> "x"', "n": -4.5}]
+
+
+MEMORY = '[{"code": "<42> \\"x\\"", "n": -4.5, "all": ["a", "ü"]}, {"b": null}]'
+
+
+def said(name: str, **changed: Any) -> tuple[Reply, str, bool]:
+    """What a protocol reads of its reply for a step, the reasoning of that reply, and whether the grammar admits the rest of it."""
+    step = Step(3, NOW, Completion("", "I reason."), click(5, 6), ToolResult())
+    prompt = make_prompt(name, "desktop")
+    thought, _, answer = prompt.reply(replace(step, **changed)).rpartition("</think>\n")
+    return prompt.read(Completion(answer), NOW), thought, admitted(prompt, answer)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("action", [click(5, 6), Type(text="it's <b>(me)</b>\n[1]"), Done()])
+@pytest.mark.parametrize("thought", ["", "$4 under $5 so “$4”"])
+def test_what_a_protocol_has_the_model_say_for_a_step_is_admitted_and_read_back(name: str, action: Tool, thought: str) -> None:
+    reply, reasoning, whole = said(name, action=action, thought=thought)
+    assert whole
+    assert (reply.action, reply.thought) == (action, thought)
+    assert reply.memory == ("[]" if name == "desktop" else "")
+    assert reasoning == ("" if name == "compact" else "<think>I reason.")
+
+
+def test_a_memory_is_said_as_the_grammar_has_it() -> None:
+    for memory in ("[]", MEMORY, MEMORY.replace(", ", ",").replace("ü", "\\u00fc"), '[{"a": "<|user|>"}]'):
+        reply, _, whole = said("desktop", memory=memory)
+        assert whole
+        assert json.loads(reply.memory) == json.loads(memory)
+
+
+@pytest.mark.parametrize("memory", ["The code is 42.", "[1]", "[{}]", '[{"a": {"b": 1}}]', '[{"a": 1e-9}]', f'[{{"a": "{"x" * 301}"}}]'])
+def test_a_memory_that_is_no_list_of_facts_is_refused(memory: str) -> None:
+    with pytest.raises(ValueError, match=r"Step 3 has a memory that is no list of facts|Expecting value"):
+        said("desktop", memory=memory)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("thought", ["x" * 601, "I call <tool_call>.", "I end: <|user|>", " \n "])
+def test_a_thought_that_the_grammar_does_not_admit_is_left_out(name: str, thought: str) -> None:
+    reply, _, whole = said(name, thought=thought)
+    assert whole
+    assert (reply.action, reply.thought) == (click(5, 6), "")
+
+
+@pytest.mark.parametrize("thought", ["x" * 81, "two\nlines"])
+def test_the_small_model_says_no_thought_that_is_longer_than_its_line_and_is_told_of_none(thought: str) -> None:
+    prompt, step = make_prompt("compact", "desktop"), replace(did(0, click(5, 6)), thought=thought)
+    assert said("compact", thought=thought)[0] == Reply(click(5, 6))
+    assert prompt.render("Go.", [step], NOW)[0].content[1] == f"Go.\n{prompt.actions.render(click(5, 6))}"
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_there_is_no_reply_for_an_action_that_a_protocol_does_not_have(name: str) -> None:
+    for action in (None, Goto(url="http://example.org/")):
+        with pytest.raises(ValueError, match="Step 3 has no action of this protocol"):
+            said(name, action=action)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -21,6 +21,7 @@ from evals.runner import run
 from evals.scripts import RandomClick, StandIn, stand_in
 from evals.training_data import examples
 from model.labels import Rectangle
+from model.scripted import ScriptedModel
 from tools import compact_actions
 from tools.base import Thousandths
 from tools.computer import Click, Drag
@@ -150,6 +151,31 @@ def test_a_thought_holds_only_as_long_as_what_it_is_of_can_be_seen(smoke: Miniwo
         assert page.still()
         page.js("document.querySelector('.ui-datepicker-prev').click()")
         assert not page.still()
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "clicked", "kinds"),
+    [
+        # it opens a pop-up over the field that was to be clicked
+        ("login-user-popup", 10001, ("#password", 0), "stray stray act act act act act act"),
+        # the first tab, without the link, told that the second is to be opened: the fourth is open now
+        ("click-tab-2-hard", 27003, ("#area ul a", 3), "stray stray act"),
+        # it changes nothing that matters
+        ("login-user", 10001, ("#password", 0), "stray act act act act act"),
+        ("click-tab-2-hard", 27003, ("#area ul a", 0), "stray act act"),
+    ],
+)
+def test_what_a_stray_covered_or_told_otherwise_is_done_and_not_learned_and_what_follows_is(
+    smoke: Miniwob, name: str, seed: int, clicked: tuple[str, int], kinds: str
+) -> None:
+    (task,) = make(tasks=[name], seeds=[seed]).tasks()
+    with smoke.environment(task) as env:
+        instruction = smoke.instruction(task, env)
+        student = ScriptedModel([compact_actions().render(next(Page(env).click(clicked[0], nth=clicked[1]))), "DONE()"])
+        oracle = Oracle(env, ORACLES[name], stray=1.0, student=student)
+        trajectory = Agent(oracle, env, prompt="compact", limits=Limits(max_steps=13)).run(instruction)
+        assert smoke.score(task, trajectory, env).success
+    assert [label.kind for label in oracle.labels] == kinds.split()
 
 
 @pytest.mark.parametrize("name", sorted(OTHERS))

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,16 +58,16 @@ def test_adapters_learn_and_come_back_from_disk_as_they_were_trained(base: Path,
         assert again.generate(lesson.messages, GenerationConfig(max_tokens=8)).content == lesson.reply
 
 
-def test_a_lesson_is_read_as_the_model_in_use_reads_its_prompt(base: Path) -> None:
+def test_a_lesson_is_read_as_the_model_in_use_reads_its_prompt_and_its_reply(base: Path) -> None:
     loaded = Glm4vMoe.load(base)
     lesson = lessons()[0]
-    said = loaded.generate(lesson.messages, GenerationConfig(max_tokens=1, logprobs=True))
+    said = loaded.generate(lesson.messages, GenerationConfig(max_tokens=6, temperature=1.0, seed=1, logprobs=True))
+    reply = loaded.tokens.decode(said.token_ids)
     trainer = LoraTrainer(loaded.model, loaded.tokens, loaded.preprocessor, LoraConfig())
-    first = loaded.tokens.decode(said.token_ids)
     with torch.no_grad():
-        (shape,) = trainer.loss(Lesson(lesson.messages, lesson.config, first)).reshape(-1).tolist()
-    assert shape > 0
-    assert len(loaded.tokens.encode_trusted(first)) == 1
+        losses = trainer.token_losses(replace(lesson, reply=reply))
+    assert len(set(said.token_ids)) > 1, "tokens that are all alike tell no place from another"
+    assert losses[:-1].tolist() == pytest.approx([-one for one in said.logprobs], abs=1e-4)
 
 
 def test_an_adapter_of_the_embedded_checkpoint_finds_its_base_by_name(tmp_path: Path) -> None:

@@ -190,6 +190,33 @@ def test_a_checkpoint_loads_like_any_other_and_a_stopped_run_goes_on(tmp_path: P
         fit((made, made), out, config, reports.append)
 
 
+def test_a_training_that_diverges_leaves_what_was_saved_before_and_goes_on_from_it_with_a_lower_rate(tmp_path: Path) -> None:
+    made, out, reports = examples(tmp_path, 6), tmp_path / "out", list[Progress]()
+    trainer = Trainer.fresh((made, made), TrainConfig(batch=2), SIZES)
+    trainer.train_step()
+    trainer.save(out, {})
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    with pytest.raises(ModelError, match=r"is (inf|nan) at step \d+: lower the learning rate \(now 1000000.0\)"):
+        fit((made, made), out, TrainConfig(batch=2, rate=1e6, warmup=1), reports.append)
+    assert {file.name: file.read_bytes() for file in out.iterdir() if file.name in before} == before
+    state = torch.load(out / STATE, weights_only=True)
+    assert all(value.isfinite().all() for value in (*state["model"].values(), *load_file(out / "model.safetensors").values()))
+    fit((made, made), out, TrainConfig(minutes=0.02, batch=2), reports.append)
+    assert reports[-1].step > 1
+
+
+def test_a_gradient_that_is_no_number_moves_nothing(tmp_path: Path) -> None:
+    made = examples(tmp_path, 4)
+    trainer = Trainer.fresh((made, made), TrainConfig(batch=2), SIZES)
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    spoiled = trainer.model.lm_head.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(ModelError, match=r"norm of the gradient is (inf|nan) at step 0"):
+        trainer.train_step()
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.named_parameters())
+    spoiled.remove()
+    assert math.isfinite(sum(trainer.train_step().values()))
+
+
 def test_a_deepened_checkpoint_says_what_it_said_and_all_of_it_learns(tmp_path: Path) -> None:
     made = examples(tmp_path, 6)
     trainer = Trainer.fresh((made, made), TrainConfig(batch=2), SIZES)
