@@ -102,7 +102,8 @@ def train(
     from model import embedded_path
     from model.batched import can_compile
     from model.lora import LoraConfig
-    from model.train import fit
+    from model.train import begin
+    from model.train import train as fit
     from model.trainer import TrainConfig
 
     if lora:
@@ -126,9 +127,10 @@ def train(
     )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
     found = split(list(examples(*data)))
+    trainer, own = begin(found, out, config, began), about(data, began, out)
     out.mkdir(parents=True, exist_ok=True)
     (out / DATASET).write_text(json.dumps(provenance(data, began, out)) + "\n")  # what a checkpoint is trained on goes with it
-    fit(found, out, config, lambda progress: print(progress_line(progress), flush=True), about(data, began, out), began)
+    fit(trainer, out, own, lambda progress: print(progress_line(progress), flush=True))
 
 
 def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **placement: Any) -> None:

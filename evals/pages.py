@@ -38,6 +38,8 @@ def in_pixels(lengths: Sequence[float]) -> list[float]:
     return [round(length * SCALE, 2) for length in lengths]
 
 
+RENEWED = 50
+"""So many episodes share a page: Chromium's process for it grows with every address it is led to, and grows slower (docs/log.md)."""
 _PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
@@ -126,6 +128,7 @@ class PageBenchmark:
         self._tasks, self._headless, self._surface = tasks, headless, environment
         self._browser: BrowserEnvironment | None = None
         self._desktop: DesktopEnvironment | None = None
+        self._lent = 0
 
     def tasks(self) -> Sequence[Task]:
         return self._tasks
@@ -144,7 +147,11 @@ class PageBenchmark:
         return Oracle(env, env.script)
 
     def browser(self) -> BrowserEnvironment:
-        """Raises EnvironmentFault when none can be started."""
+        """The browser, to be asked for once for each episode: every RENEWED episodes it gets a fresh page in a process of its own. Raises
+        EnvironmentFault when none can be started."""
+        self._lent += 1
+        if self._browser is not None and self._desktop is None and self._lent % RENEWED == 0:
+            self._browser.reset()
         if self._browser is None:
             headless, options = self._headless, BrowserOptions()
             if self._surface == "desktop":
@@ -158,8 +165,7 @@ class PageBenchmark:
 
     def screen(self) -> Environment:
         """What is looked at. Raises EnvironmentFault as `browser` does."""
-        browser = self.browser()
-        return self._desktop or browser
+        return self._desktop or self._browser or self.browser()
 
     def _display(self) -> dict[str, str]:
         """The variables of a virtual display as large as the pages' viewport."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from model.base import ModelError
 from model.examples import Example
 from model.small import SmallConfig
 from model.trainer import STATE, TrainConfig, Trainer
@@ -39,22 +40,26 @@ def fit(
     about: dict[str, Any] | None = None,
     start: Path | None = None,
 ) -> None:
-    """Go on with the run that `out` holds; else train the checkpoint `start`, or a small model from scratch. Raises ModelError.
+    """Train what `begin` gives; about: goes into the checkpoint's config.json under "glimpse". Raises ModelError as both do."""
+    train(begin(examples, out, config, start), out, about or {}, report)
 
-    examples: to train on, and held out. about: goes into the checkpoint's config.json under "glimpse".
+
+def begin(examples: tuple[Sequence[Example], Sequence[Example]], out: Path, config: TrainConfig, start: Path | None = None) -> Trainer:
+    """The run that `out` holds, to be gone on with; else the checkpoint `start`, or a small model from scratch. Writes nothing.
+
+    examples: to train on, and held out. Raises ModelError as Trainer does.
     """
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if (out / STATE).exists():
-        trainer = Trainer.resume(examples, config, out)
-    elif start is not None:
-        trainer = Trainer.begin(examples, config, start)
-    else:
-        trainer = Trainer.fresh(examples, config, SmallConfig(seed=config.seed))
-    train(trainer, out, about or {}, report)
+        return Trainer.resume(examples, config, out)
+    if start is not None:
+        return Trainer.begin(examples, config, start)
+    return Trainer.fresh(examples, config, SmallConfig(seed=config.seed))
 
 
 def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[Progress], None]) -> None:
-    """Train until the clock says so, saving to `out`, on Ctrl-C too. report: called every 50 steps, and with a validation after a save.
+    """Train until the clock says so, saving to `out`, when it is stopped, too. report: called every 50 steps, and with a validation after
+    a save.
 
     Raises ModelError when the training diverges; `out` keeps what was saved before.
     """
@@ -64,7 +69,9 @@ def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[
                 trainer.save(out, extra)
             _log(out, progress)
             report(progress)
-    except KeyboardInterrupt:
+    except ModelError:
+        raise
+    except BaseException:
         trainer.save(out, extra)
         raise
     trainer.save(out, extra)

@@ -5,6 +5,7 @@ import pytest
 from agent.agent import Agent
 from evals.base import EvalError, Task
 from evals.buttons import TASK, Buttons, Page, make
+from evals.pages import RENEWED
 from model.scripted import ScriptedModel
 
 
@@ -45,6 +46,16 @@ def test_two_clicks_on_the_button_are_no_success(buttons: Buttons) -> None:
         env.browser.evaluate("target.click(), target.click()")
         assert env.clicked() == [True, True]
         assert not buttons.score(task, trajectory, env).success
+
+
+def test_every_so_many_episodes_the_page_is_a_fresh_one_and_the_next_episode_goes_on_there(buttons: Buttons) -> None:
+    task = Task(TASK, seed=1)
+    buttons.environment(task).browser.evaluate("window.marked = true")
+    marked = [buttons.environment(task).browser.evaluate("window.marked === true") for _ in range(RENEWED)]
+    assert marked.count(True) in range(RENEWED)
+    assert marked == sorted(marked, reverse=True), "once it is gone it does not come back"
+    with buttons.environment(task) as env:
+        assert Agent(buttons.oracle(task, env), env, prompt="compact").run(buttons.instruction(task, env)).status == "done"
 
 
 def test_an_unknown_task_is_named() -> None:

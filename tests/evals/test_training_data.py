@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import glimpse
 from agent.prompts.compact import compact_text
 from agent.trajectory import Trajectory
 from evals.base import EvalError
@@ -82,6 +83,14 @@ def test_of_a_benchmarks_run_nothing_is_learned_that_was_set_aside_or_has_no_res
     record(tmp_path / "run" / RETRIED / "lamp-10001-1", [click(40)])
     assert [example.image.parent.name for example in examples(tmp_path)] == [success.key]
     assert len(list(lessons([tmp_path], "tool_call"))) == 1
+
+
+def test_a_training_that_cannot_begin_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path / "mine" / "1", [click(20), Done()])
+    with pytest.raises(SystemExit):
+        glimpse.main(["train", str(tmp_path / "mine"), "--often", "shrt", "--from", "tiny", "--out", str(tmp_path / "out")])
+    assert "There is no example of shrt" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_test_seeds_are_refused_in_every_kind_of_data(tmp_path: Path) -> None:
