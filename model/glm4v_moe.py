@@ -81,7 +81,7 @@ class Glm4vMoe:
         offline: bool = False,
     ) -> Self:
         """From a folder or a hub id, or from an adapter's folder (model/lora.py), which is merged into the base it names; see `Placement`
-        for what the options mean. cache_bytes: memory for keys and values of what was read; None is half of what is free.
+        for what the options mean. cache_bytes: memory for keys and values of what was read; None is what `kv_budget` gives.
         offline: use only what is on this machine.
 
         Raises ModelError, one line, when it is no Glm4vMoe checkpoint, files or weights are missing or damaged, the hub cannot be
