@@ -125,11 +125,7 @@ def run(
     from evals.recipe import load, own, own_prompt
     from evals.report import Terminal, step_line
 
-    if (url is None) == (desktop is None):
-        raise typer.BadParameter("Give either --url, for a browser, or --desktop.")
-    o.refuse(context, ["start", "monitor"] if desktop is None else ["headed", "profile"], f"not with --{'url' if url else 'desktop'}")
-    if desktop not in (None, "virtual"):
-        o.refuse(context, ["viewport", "scale"], "of a page or of --desktop virtual: this screen is as it is")
+    _check_place(context, url, desktop)
     console, out, size = Terminal(), out or new_folder(task), read_size(viewport)
     check_out(out, META)
     fresh = not out.exists()
@@ -157,6 +153,15 @@ def run(
         )
         trajectory = agent.run(task, out=out)
     _ended(trajectory, out, fresh)
+
+
+def _check_place(context: typer.Context, url: str | None, desktop: str | None) -> None:
+    """Raise BadParameter unless there is one place to act in, EvalError for options that would do nothing there."""
+    if (url is None) == (desktop is None):
+        raise typer.BadParameter("Give either --url, for a browser, or --desktop.")
+    o.refuse(context, ["start", "monitor"] if desktop is None else ["headed", "profile"], f"not with --{'url' if url else 'desktop'}")
+    if desktop not in (None, "virtual"):
+        o.refuse(context, ["viewport", "scale"], "of a page or of --desktop virtual: this screen is as it is")
 
 
 def _asked(question: str) -> str:
