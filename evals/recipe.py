@@ -44,8 +44,8 @@ class Recipe:
             unknown = re.search(r"(?:unexpected keyword|multiple values for( keyword)?) argument ('\w+')", str(error))
             if not unknown:
                 raise
-            told = "is no --option: it has a flag of its own" if "multiple" in unknown[0] else "is no option of it"
-            raise EvalError(f"{self.benchmark}: {unknown[2].replace('_', '-')} {told}.") from None
+            flag = ": it has a flag of its own" if "multiple" in unknown[0] else ""
+            raise EvalError(f"{self.benchmark} has no option {unknown[2].replace('_', '-')}{flag}.") from None
 
     def actor(self) -> tuple[Model | PerEpisode, str]:
         """Who acts, and the protocol it writes in. Raises EvalError or ModelError when there is none such."""

@@ -96,7 +96,7 @@ def test_help_and_version_are_for_asking(call: Call) -> None:
         (["eval", "buttons", "--coordinates", "pixels"], "--coordinates: for grounding benchmarks"),
         (["eval", "buttons", "--replay", "runs/x"], "--replay: the run that --agent replay does again"),
         (["eval", "buttons", "--gpus", "1"], "--gpus: of each worker on a --cluster"),
-        (["eval", "buttons", "--option", "tasks=x"], "buttons: 'tasks' is no --option: it has a flag of its own"),
+        (["eval", "buttons", "--option", "tasks=x"], "buttons has no option 'tasks': it has a flag of its own"),
         (["demos", "words", "--seeds", "10000", "--tasks", "x", "--stray", "0.5"], "leave --tasks, --stray out"),
     ],
 )

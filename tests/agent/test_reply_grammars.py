@@ -188,7 +188,9 @@ def test_an_agent_can_let_the_model_write_what_it_likes(name: str) -> None:
     free = Agent(ScriptedModel([]), env, prompt=name, grammar="off")
     assert held.generation.grammar == held.prompt.generation().grammar != "off"
     assert free.generation.grammar == "off"
-    assert Agent(ScriptedModel([]), env, prompt=name, generation=GenerationConfig()).generation.grammar == "off"
+    own = GenerationConfig(temperature=0.5)
+    assert Agent(ScriptedModel([]), env, prompt=name, generation=own).generation.grammar == held.generation.grammar
+    assert Agent(ScriptedModel([]), env, prompt=name, generation=own, grammar="off").generation.grammar == "off"
 
 
 def test_a_run_says_whether_it_was_held_to_a_grammar() -> None:
