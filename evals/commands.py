@@ -102,8 +102,7 @@ def train(
     from model import embedded_path
     from model.batched import can_compile
     from model.lora import LoraConfig
-    from model.train import begin
-    from model.train import train as fit
+    from model.train import fit
     from model.trainer import TrainConfig
 
     if lora:
@@ -127,10 +126,13 @@ def train(
     )  # fmt: skip
     began = embedded_path() if start == Path("tiny") else start
     found = split(list(examples(*data)))
-    trainer, own = begin(found, out, config, began), about(data, began, out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / DATASET).write_text(json.dumps(provenance(data, began, out)) + "\n")  # what a checkpoint is trained on goes with it
-    fit(trainer, out, own, lambda progress: print(progress_line(progress), flush=True))
+    trained_on = json.dumps(provenance(data, began, out)) + "\n"
+
+    def begun() -> None:  # what a checkpoint is trained on goes with it
+        out.mkdir(parents=True, exist_ok=True)
+        (out / DATASET).write_text(trained_on)
+
+    fit(found, out, config, lambda progress: print(progress_line(progress), flush=True), about(data, began, out), began, begun)
 
 
 def tune(data: list[Path], out: Path, base: str, config: Any, prompt: str, **placement: Any) -> None:

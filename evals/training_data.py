@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.prompts.base import make_prompt
-from agent.prompts.compact import TEXT_ROOM, CompactPrompt, compact_reply, compact_text, find_text, is_thought
+from agent.prompts.compact import CompactPrompt, compact_reply, compact_text, find_text, is_thought
 from agent.trajectory import META, Trajectory
 from evals.base import EvalError, format_seeds, parse_seeds
 from evals.demonstrations import DATASET, LABELS, TEST_SEEDS, WORD_PAGES
@@ -30,12 +30,12 @@ from evals.words import bare, held_out
 from model.checkpoint import read_json
 from model.examples import Example, Lesson, Question, Touched
 from model.labels import Rectangle, Word
-from tools import compact_actions
 from tools.base import Thousandths, Tool
 from tools.computer import Click, Drag, Hover, Scroll, Type
 from tools.control import Done
 
-ACTIONS = compact_actions()
+PROTOCOL = CompactPrompt()
+ACTIONS = PROTOCOL.actions
 RECORDED = 3.0
 """How much more than a reading or a made-up instruction a recorded action counts: one question of about eight, and what all is for."""
 BAR = TOP * SCALE
@@ -174,8 +174,11 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
     once = sum(label is not None and label.get("kind") not in (None, "end") for label in labels) == 1
     history, past = list[str](), list[Touched]()
     for step, label in zip(trajectory.steps, labels, strict=False):
-        if step.action is None or not _sayable(step.action):
+        try:
+            said = PROTOCOL.reply(step)
+        except ValueError:
             continue  # nor is it in the history: the agent's own has no such line
+        assert step.action is not None
         thought = step.thought if is_thought(step.thought) else ""
         touched = [Touched() for _ in _points(step.action)]
         if label is not None:
@@ -194,7 +197,7 @@ def _of_trajectory(folder: Path) -> Iterator[Example]:
             asked = (*readings(words, size), *clicks)
             shown = letters(words) if "words" in label else None
             yield Example(folder / f"{step.index:03d}.png", (question, *others, *after), asked, shown, task)
-        history.append(compact_reply(thought, ACTIONS.render(step.action)))
+        history.append(said)
         past += touched
 
 
@@ -245,12 +248,6 @@ def _afterwards(task: str, asked: Question, size: tuple[int, int], seed: str, wo
     yield Question(compact_text(task, [meant]), ACTIONS.render(Done()), tag="done", past=(Touched(sought, target),))
     if missed := miss(rng, [target], size, [tuple(box) for _, box, _ in words]):
         yield Question(compact_text(task, [missed]), meant, (target,), "missed", sought=sought, past=(Touched(),), beside=asked.beside)
-
-
-def _sayable(action: Tool) -> bool:
-    """Whether it is an action of the compact protocol, no text in it longer than the grammar allows: other protocols know more."""
-    texts = (value for value in action.arguments().values() if isinstance(value, str))
-    return type(action) in ACTIONS.tools and all(len(text) <= TEXT_ROOM for text in texts)
 
 
 def _points(action: Tool) -> Sequence[Thousandths]:

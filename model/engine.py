@@ -212,8 +212,7 @@ class Engine:
         except (RuntimeError, MemoryError) as error:
             if not _is_memory(error):
                 raise
-        with self._turn:
-            self._prefixes.idle.clear()
+        self.forget()
         self._features.forget()
         return work()
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from model.base import ModelError
 from model.examples import Example
 from model.small import SmallConfig
 from model.trainer import STATE, TrainConfig, Trainer
@@ -39,22 +38,22 @@ def fit(
     report: Callable[[Progress], None],
     about: dict[str, Any] | None = None,
     start: Path | None = None,
+    begun: Callable[[], object] = lambda: None,
 ) -> None:
-    """Train what `begin` gives; about: goes into the checkpoint's config.json under "glimpse". Raises ModelError as both do."""
-    train(begin(examples, out, config, start), out, about or {}, report)
+    """Go on with the run that `out` holds; else train the checkpoint `start`, or a small model from scratch. Raises ModelError.
 
-
-def begin(examples: tuple[Sequence[Example], Sequence[Example]], out: Path, config: TrainConfig, start: Path | None = None) -> Trainer:
-    """The run that `out` holds, to be gone on with; else the checkpoint `start`, or a small model from scratch. Writes nothing.
-
-    examples: to train on, and held out. Raises ModelError as Trainer does.
+    examples: to train on, and held out. about: goes into the checkpoint's config.json under "glimpse". begun: called when all is ready to
+    train, before anything is written.
     """
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if (out / STATE).exists():
-        return Trainer.resume(examples, config, out)
-    if start is not None:
-        return Trainer.begin(examples, config, start)
-    return Trainer.fresh(examples, config, SmallConfig(seed=config.seed))
+        trainer = Trainer.resume(examples, config, out)
+    elif start is not None:
+        trainer = Trainer.begin(examples, config, start)
+    else:
+        trainer = Trainer.fresh(examples, config, SmallConfig(seed=config.seed))
+    begun()
+    train(trainer, out, about or {}, report)
 
 
 def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[Progress], None]) -> None:
@@ -69,12 +68,9 @@ def train(trainer: Trainer, out: Path, extra: dict[str, Any], report: Callable[[
                 trainer.save(out, extra)
             _log(out, progress)
             report(progress)
-    except ModelError:
-        raise
-    except BaseException:
-        trainer.save(out, extra)
-        raise
-    trainer.save(out, extra)
+    finally:
+        if not trainer.diverged:
+            trainer.save(out, extra)
     final = Progress(trainer.step, trainer.seconds / 60, 0.0, {}, trainer.validate(len(trainer.validation)))
     _log(out, final)
     report(final)

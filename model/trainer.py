@@ -93,7 +93,7 @@ class Trainer:
         self.text = BatchedText(self.model, config.compiled)
         self._vision: dict[tuple[int, int], BatchedVision] = {}
         self.optimisers = self._optimisers()
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.diverged = 0, 0.0, False
         self.queue: list[int] = []
         self.groups: dict[str, list[int]] = {}  # of examples, by task
         for index, example in enumerate(self.examples):
@@ -182,6 +182,7 @@ class Trainer:
 
     def _demand_finite(self, name: str, value: Tensor) -> None:
         if not math.isfinite(number := float(value.detach())):
+            self.diverged = True
             raise ModelError(f"The {name} is {number} at step {self.step}: lower the learning rate (now {self.config.rate}).")
 
     def _reads(self) -> bool:

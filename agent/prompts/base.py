@@ -18,6 +18,7 @@ from agent.base import Step
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools.base import ActionSpace, Surface, Tool
+from tools.grammar import is_free_text
 
 Constraint = Literal["actions", "off"]
 """What a reply may be: one that holds an action of the protocol, or anything."""
@@ -101,6 +102,12 @@ def called(actions: ActionSpace, step: Step) -> str:
 def reasoned(step: Step, said: str) -> str:
     """What was said in a step behind its reasoning, as the chat template puts both."""
     return f"<think>{step.completion.reasoning.strip()}</think>\n{said}"
+
+
+def prose_of(step: Step, most: int) -> str:
+    """A step's thought as a line before its call, where a grammar's free text of so many characters admits it; else nothing."""
+    line = f"{step.thought.strip()}\n"
+    return line if line.strip() and is_free_text(line, most) else ""
 
 
 def unboxed(text: str) -> str:

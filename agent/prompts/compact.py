@@ -84,7 +84,11 @@ class CompactPrompt:
         return Reply(self.actions.parse(call), thought)
 
     def reply(self, step: Step) -> str:
-        return _said(step, called(self.actions, step))
+        """Raises ValueError for a text longer than TEXT_ROOM, too."""
+        said = _said(step, called(self.actions, step))
+        if step.action and any(isinstance(value, str) and len(value) > TEXT_ROOM for value in step.action.arguments().values()):
+            raise ValueError(f"Step {step.index} has a text of more than {TEXT_ROOM} characters: leave it out.")
+        return said
 
     def generation(self) -> GenerationConfig:
         grammar = f"start: THOUGHT? action\nTHOUGHT: /{_MARK}{_THOUGHT}\\n/\n{action_rules(self.actions, _BOUNDS)}"

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from PIL import Image
 
 from agent.base import Step
-from agent.prompts.base import Reply, called, reasoned, unboxed, wording
+from agent.prompts.base import Reply, called, prose_of, reasoned, unboxed, wording
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message
 from tools import desktop_actions
 from tools.base import Surface
-from tools.grammar import Bounds, action_rules, free_text, is_free_text
+from tools.grammar import Bounds, action_rules, free_text
 
 _MEMORY = re.compile(r"^[ \t*#]*+Memory[ \t*]*+(?::[ \t*]*+|$)", re.MULTILINE)
 _LIST = re.compile(r"\s*+(?:```\w*+\s*+)?(\[.*\]|\{.*\})", re.DOTALL)
@@ -83,10 +83,8 @@ class DesktopPrompt:
         return Reply(action, f"{before}\n{after}".strip(), memory)
 
     def reply(self, step: Step) -> str:
-        before = f"{step.thought.strip()}\n"
-        thought = before if before.strip() and is_free_text(before, self.bounds.prose) else ""
         call = f"<|begin_of_box|>{called(self.actions, step)}<|end_of_box|>"
-        return reasoned(step, f"{thought}{call}\nMemory:\n{self._memory(step)}")
+        return reasoned(step, f"{prose_of(step, self.bounds.prose)}{call}\nMemory:\n{self._memory(step)}")
 
     def _memory(self, step: Step) -> str:
         """A step's memory as the grammar has it, where it says none an empty one. Raises ValueError when it is no list of facts."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.base import Step
-from agent.prompts.base import Reply, called, reasoned, unboxed, wording
+from agent.prompts.base import Reply, called, prose_of, reasoned, unboxed, wording
 from environments.base import Observation
 from model.base import Completion, GenerationConfig, Message, ScreenshotWindow, ToolCall
 from tools import native_actions
 from tools.base import Surface
-from tools.grammar import Bounds, action_rules, free_text, is_free_text
+from tools.grammar import Bounds, action_rules, free_text
 
 
 class ToolCallPrompt:
@@ -52,8 +52,7 @@ class ToolCallPrompt:
         return Reply(action, thought=unboxed(completion.content.partition("<tool_call>")[0]).strip())
 
     def reply(self, step: Step) -> str:
-        before = f"{step.thought.strip()}\n"
-        return reasoned(step, (before if before.strip() and is_free_text(before, self.bounds.prose) else "") + called(self.actions, step))
+        return reasoned(step, prose_of(step, self.bounds.prose) + called(self.actions, step))
 
     def generation(self) -> GenerationConfig:
         grammar = f"start: PROSE? action\n{free_text('PROSE', self.bounds.prose)}{action_rules(self.actions, self.bounds)}"
